@@ -1,0 +1,353 @@
+"""What a connector is: the contract, its vocabulary and the registry of installed connectors.
+
+Plain Python and pydantic, without Django: connectors run in child processes that never
+load it, and the models derive their choices from the enumerations here.
+
+A third-party connector is an installed package with an entry point in the group
+``agnes.connectors`` whose value is a :class:`Connector` subclass.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from agnes_site.core.errors import InvalidInputError, NotFoundError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from agnes_site.core.progress import Progress
+
+ENTRY_POINT_GROUP = "agnes.connectors"
+
+
+class QueryMode(StrEnum):
+    """Where the rows of a table are when somebody asks for them."""
+
+    LOCAL = "local"
+    MATERIALIZED = "materialized"
+    REMOTE = "remote"
+
+
+class SyncStrategy(StrEnum):
+    """How a table is brought up to date."""
+
+    FULL_REFRESH = "full_refresh"
+    INCREMENTAL = "incremental"
+    PARTITIONED = "partitioned"
+
+
+class DriftPolicy(StrEnum):
+    """What happens when the columns of a table change at its source."""
+
+    EVOLVE = "evolve"
+    FREEZE = "freeze"
+    FAIL = "fail"
+
+
+class ExtractMode(StrEnum):
+    """How much one run is to bring."""
+
+    FULL = "full"
+    INCREMENTAL = "incremental"
+    PARTS = "parts"
+
+
+class Capability(StrEnum):
+    """What a connector can do; declared, never guessed from its methods."""
+
+    DISCOVER = "discover"
+    PREVIEW = "preview"
+    EXTRACT = "extract"
+    RUN_SQL = "run_sql"
+    REMOTE_ATTACH = "remote_attach"
+    ESTIMATE = "estimate"
+    RECEIVE = "receive"
+    COLUMN_DOCS = "column_docs"
+
+
+class UnsupportedCapabilityError(InvalidInputError):
+    """The connector of this source cannot do what was asked for."""
+
+    code = "capability_unsupported"
+    hint = "Choose another query mode, or a source of another type."
+
+
+class UnknownSourceTypeError(NotFoundError):
+    """No installed connector serves this type of source."""
+
+    code = "source_type_unknown"
+    status = 422
+    hint = "Install the package of that connector, or choose one of the listed types."
+
+
+class Settings(BaseModel):
+    """Base of the pydantic models that describe the settings of a source or of a table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnSpec:
+    """One column as its source describes it; ``type`` is a DuckDB type name such as ``BIGINT``."""
+
+    name: str
+    type: str
+    nullable: bool = True
+    description: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSpec:
+    """A table that a source offers.
+
+    ``name`` is a proposal, ``upstream_id`` what the source itself calls it (shown to people);
+    ``bucket`` and ``source_table`` are the coordinates to register it with. Sizes are hints in
+    rows and bytes, ``None`` where the source does not say.
+    """
+
+    name: str
+    upstream_id: str
+    source_table: str
+    bucket: str = ""
+    columns: tuple[ColumnSpec, ...] = ()
+    primary_key: tuple[str, ...] = ()
+    rows: int | None = None
+    bytes: int | None = None
+    description: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """The answer of a connection test: one sentence, and facts worth showing."""
+
+    message: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRequest:
+    """A registered table as a connector sees it; ``options`` is its validated ``table_schema``.
+
+    ``known_columns`` are those of the current version, so that a source without types of its
+    own (a CSV file) keeps the ones it was given once.
+    """
+
+    name: str
+    source_table: str
+    bucket: str = ""
+    source_query: str = ""
+    primary_key: tuple[str, ...] = ()
+    options: Settings
+    known_columns: tuple[ColumnSpec, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractRequest:
+    """What one run is to bring.
+
+    ``since`` is the start of the window for an incremental run (UTC); ``parts`` are the keys
+    wanted in mode ``parts``. ``state`` is what the last published run of this table returned.
+    """
+
+    table: TableRequest
+    mode: ExtractMode = ExtractMode.FULL
+    since: datetime | None = None
+    parts: tuple[str, ...] = ()
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidatePart:
+    """One finished file of a candidate; ``key`` names the part within its table ("" if alone)."""
+
+    path: Path
+    key: str = ""
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractResult:
+    """What a run brought.
+
+    With ``is_complete`` the parts are the whole table; otherwise they replace the parts of the
+    same keys, ``removed_parts`` go, and the rest of the table stays. ``state`` is handed to the
+    next run once these parts are published. ``is_unchanged`` says that the source has nothing
+    new: no parts, and the table stays as it is.
+    """
+
+    parts: tuple[CandidatePart, ...] = ()
+    removed_parts: tuple[str, ...] = ()
+    is_complete: bool = True
+    is_unchanged: bool = False
+    state: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attach:
+    """How a remote catalog is attached: never with a secret, only with the name of one."""
+
+    alias: str
+    extension: str
+    url: str
+    token_name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a request would read and cost; ``None`` means unknown, which is never zero."""
+
+    bytes: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartChange:
+    """A pushed event touched this part of this table."""
+
+    table: str
+    part: str
+
+
+class Output(Protocol):
+    """Where a connector puts a candidate: the one writer, bound to the folder of this run.
+
+    ``scratch`` is a folder for temporary files (removed after the run); ``progress`` reports.
+    """
+
+    scratch: Path
+    progress: Progress
+
+    def write(
+        self, batches: pa.RecordBatchReader, *, key: str = "", order: tuple[str, ...] = ()
+    ) -> CandidatePart:
+        """Write one part from Arrow batches that arrive sorted by ``order`` ("()": arrival order)."""
+
+
+class Connector(ABC):
+    """The code for one type of source.
+
+    Subclasses set the class variables, implement :meth:`test`, and whatever they declare in
+    ``capabilities``. They run in a child process: no Django, no shared state, failures of the
+    other side raised as :class:`~agnes_site.core.errors.UpstreamError`, mistakes in settings or
+    data as :class:`~agnes_site.core.errors.InvalidInputError`.
+    """
+
+    source_type: ClassVar[str]
+    display_name: ClassVar[str]
+    aliases: ClassVar[frozenset[str]] = frozenset()
+    query_modes: ClassVar[frozenset[QueryMode]] = frozenset({QueryMode.LOCAL})
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    config_schema: ClassVar[type[Settings]]
+    table_schema: ClassVar[type[Settings]]
+    secret_keys: ClassVar[frozenset[str]] = frozenset()
+
+    @abstractmethod
+    def test(self, config: Settings, secrets: Mapping[str, str]) -> Health:
+        """Try the connection and say what was found."""
+
+    def discover(self, config: Settings, secrets: Mapping[str, str]) -> Iterator[TableSpec]:
+        """Yield the tables that the source offers."""
+        raise self.unsupported(Capability.DISCOVER)
+
+    def preview(
+        self, config: Settings, secrets: Mapping[str, str], table: TableRequest, rows: int
+    ) -> pa.Table:
+        """Return the first ``rows`` rows as they would be extracted."""
+        raise self.unsupported(Capability.PREVIEW)
+
+    def extract(
+        self, config: Settings, secrets: Mapping[str, str], request: ExtractRequest, out: Output
+    ) -> ExtractResult:
+        """Bring what ``request`` asks for as candidate parts in ``out``."""
+        raise self.unsupported(Capability.EXTRACT)
+
+    def run_sql(
+        self, config: Settings, secrets: Mapping[str, str], request: ExtractRequest, out: Output
+    ) -> ExtractResult:
+        """Run the table's source query in the source's own engine and bring its result."""
+        raise self.unsupported(Capability.RUN_SQL)
+
+    def remote_attach(self, config: Settings, tables: Iterable[TableRequest]) -> Attach:
+        """Say how the source's catalog is attached for remote tables."""
+        raise self.unsupported(Capability.REMOTE_ATTACH)
+
+    def estimate(
+        self, config: Settings, secrets: Mapping[str, str], request: ExtractRequest
+    ) -> Estimate:
+        """Say what a request would read and cost, without doing it."""
+        raise self.unsupported(Capability.ESTIMATE)
+
+    def receive(self, config: Settings, event: Mapping[str, Any]) -> list[PartChange]:
+        """Say which parts a pushed event touched."""
+        raise self.unsupported(Capability.RECEIVE)
+
+    def column_docs(
+        self, config: Settings, secrets: Mapping[str, str], table: TableRequest
+    ) -> tuple[ColumnSpec, ...]:
+        """Return the columns with the descriptions that the source keeps."""
+        raise self.unsupported(Capability.COLUMN_DOCS)
+
+    def unsupported(self, capability: Capability) -> UnsupportedCapabilityError:
+        """Return the error for a capability that this connector did not declare."""
+        return UnsupportedCapabilityError(
+            f"A source of type {self.source_type!r} cannot {capability.value.replace('_', ' ')}.",
+            source_type=self.source_type,
+            capability=capability.value,
+        )
+
+
+# Connectors that are part of Agnes, by the place of their class.
+_BUILT_IN: list[str] = []
+
+
+def register(path: str) -> None:
+    """Add a connector that is part of Agnes: ``"package.module:Class"``."""
+    if path not in _BUILT_IN:
+        _BUILT_IN.append(path)
+        installed.cache_clear()
+
+
+@cache
+def installed() -> Mapping[str, Connector]:
+    """Return every installed connector by its source type."""
+    classes = [_load(path) for path in _BUILT_IN]
+    classes += [point.load() for point in entry_points(group=ENTRY_POINT_GROUP)]
+    return {connector.source_type: connector() for connector in classes}
+
+
+def get(source_type: str) -> Connector:
+    """Return the connector of a source type or of one of its aliases.
+
+    Raises:
+        UnknownSourceTypeError: no installed connector serves it.
+    """
+    wanted = source_type.strip().lower()
+    for connector in installed().values():
+        if wanted == connector.source_type or wanted in connector.aliases:
+            return connector
+    raise UnknownSourceTypeError(
+        f"There is no connector for sources of type {source_type!r}.",
+        source_type=source_type,
+        known=sorted(installed()),
+    )
+
+
+def _load(path: str) -> type[Connector]:
+    module, _, name = path.partition(":")
+    loaded: type[Connector] = getattr(import_module(module), name)
+    return loaded
