@@ -235,7 +235,10 @@ class Output(Protocol):
     def write(
         self, batches: pa.RecordBatchReader, *, key: str = "", order: tuple[str, ...] = ()
     ) -> CandidatePart:
-        """Write one part from Arrow batches that arrive sorted by ``order`` ("()": arrival order)."""
+        """Write one part from Arrow batches sorted by ``order``; empty means arrival order."""
+
+    def copy(self, path: Path, *, key: str = "") -> CandidatePart:
+        """Take a finished Parquet file as one part, as it is; ``path`` itself stays untouched."""
 
 
 class Connector(ABC):

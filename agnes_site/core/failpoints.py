@@ -36,7 +36,7 @@ _once_marker: Path | None = None
 
 
 def arm(name: str, *, once: Path | None = None) -> None:
-    """Make the failpoint ``name`` end the process; with ``once``, only if that file cannot be found.
+    """Make the failpoint ``name`` end the process; with ``once``, unless that file exists.
 
     Raises:
         ValueError: there is no such failpoint.

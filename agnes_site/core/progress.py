@@ -11,7 +11,7 @@ class Progress(Protocol):
     def __call__(
         self, phase: str, *, done: int = 0, total: int | None = None, message: str = ""
     ) -> None:
-        """Report that ``done`` of ``total`` units of ``phase`` are finished (total unknown: ``None``)."""
+        """Report ``done`` of ``total`` units of ``phase``; an unknown total is ``None``."""
 
 
 def silent(phase: str, *, done: int = 0, total: int | None = None, message: str = "") -> None:

@@ -17,12 +17,12 @@ _RESERVED = frozenset(
 
 
 def is_slug(name: str) -> bool:
-    """Say whether ``name`` can be used as it is: a letter or ``_``, then up to 63 of ``[A-Za-z0-9_]``."""
+    """Say whether ``name`` is a letter or ``_``, then up to 63 of ``[A-Za-z0-9_]``."""
     return _SLUG.fullmatch(name) is not None and name.lower() not in _RESERVED
 
 
 def slug(name: str, *, taken: Collection[str] = ()) -> str:
-    """Return the slug of ``name``: itself where possible, else transliterated, and numbered when taken.
+    """Return the slug of ``name``: itself where possible, else transliterated.
 
     ``taken`` holds names in lower case, since names are compared without case. The result
     never is one of them: a collision is resolved with ``_2``, ``_3`` and so on.
