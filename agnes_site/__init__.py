@@ -1,0 +1,1 @@
+"""The Django project: puts the apps together."""

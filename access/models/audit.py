@@ -1,0 +1,52 @@
+"""The record of who did what, chained so that a removed line is noticed."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from access.models.user import User
+from agnes_site.core.database import UuidModel
+
+
+class AuditEvent(UuidModel):
+    """One thing that somebody did, written in the transaction of the change itself.
+
+    ``seq``, ``prev_hash`` and ``hash`` stay empty until the event is sealed into the chain.
+    """
+
+    seq = models.BigIntegerField(null=True, editable=False)
+    prev_hash = models.CharField(max_length=64, null=True, editable=False)  # noqa: DJ001 (unsealed)
+    hash = models.CharField(max_length=64, null=True, editable=False)  # noqa: DJ001 (unsealed)
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    actor = models.ForeignKey(
+        User, null=True, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False
+    )
+    on_behalf_of = models.ForeignKey(
+        User, null=True, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False
+    )
+    action = models.CharField(max_length=60, db_index=True)
+    resource = models.CharField(max_length=260, blank=True, db_index=True)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    result = models.CharField(max_length=200, default="ok")
+    duration_ms = models.PositiveIntegerField(null=True)
+    ip = models.GenericIPAddressField(null=True)
+    client_kind = models.CharField(max_length=20, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["seq"], name="audit_seq_unique"),
+            models.CheckConstraint(
+                name="audit_sealed_whole",
+                condition=models.Q(seq__isnull=True, prev_hash__isnull=True, hash__isnull=True)
+                | models.Q(seq__isnull=False, prev_hash__isnull=False, hash__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.resource}".strip()

@@ -1,0 +1,160 @@
+"""Groups and their members."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import Q
+
+from access.models import ADMIN, Group, Membership, MembershipSource, User
+from access.services import audit, stamps
+from agnes_site.core.errors import ConflictError
+
+
+class SystemGroupError(ConflictError):
+    """Admin and Everyone are always there."""
+
+    code = "system_group"
+    hint = "Make a group of your own instead."
+
+
+class LastAdminError(ConflictError):
+    """Somebody must be able to administer the system."""
+
+    code = "last_admin"
+    hint = "Add another active user to the group Admin first."
+
+
+class EveryoneMembershipError(ConflictError):
+    """Every active user is in Everyone by construction."""
+
+    code = "everyone_membership"
+    hint = "Deactivate the user to take all access away."
+
+
+class AlreadyMemberError(ConflictError):
+    """The user is in the group already."""
+
+    code = "already_member"
+
+
+class ExternalMembershipError(ConflictError):
+    """The membership comes from elsewhere and is changed there."""
+
+    code = "membership_external"
+    hint = "Change it where it comes from, such as the directory of the company."
+
+
+@transaction.atomic
+def create_group(*, name: str, by: User | None, description: str = "") -> Group:
+    """Make a group."""
+    group = Group(name=name, description=description)
+    group.full_clean()
+    group.save()
+    audit.record(action="user_group.created", resource=f"group/{name}", actor=by)
+    return group
+
+
+@transaction.atomic
+def delete_group(*, group: Group, by: User | None) -> None:
+    """Remove a group with its memberships and grants.
+
+    Raises:
+        SystemGroupError: it is Admin or Everyone.
+    """
+    if group.is_system:
+        raise SystemGroupError(f"The group {group.name} cannot be deleted.")
+    for user in User.objects.filter(memberships__group=group).distinct():
+        stamps.move_user(user)
+    audit.record(action="user_group.deleted", resource=f"group/{group.name}", actor=by)
+    group.delete()
+
+
+@transaction.atomic
+def add_member(
+    *,
+    group: Group,
+    user: User,
+    by: User | None,
+    source: MembershipSource = MembershipSource.ADMIN,
+) -> Membership:
+    """Put a user into a group.
+
+    Raises:
+        EveryoneMembershipError: the group is Everyone.
+        AlreadyMemberError: the user is in it for the same reason already.
+    """
+    if group.is_system and group.name != ADMIN:
+        raise EveryoneMembershipError(f"{user.email} is in {group.name} without being added.")
+    membership, is_new = Membership.objects.get_or_create(
+        group=group, user=user, source=source, defaults={"added_by": by}
+    )
+    if not is_new:
+        raise AlreadyMemberError(f"{user.email} is in {group.name} already.")
+    _forget_admin(user)
+    stamps.move_user(user)
+    audit.record(
+        action="user_group.member_added",
+        resource=f"group/{group.name}",
+        actor=by,
+        after={"user": str(user.pk), "source": source},
+    )
+    return membership
+
+
+@transaction.atomic
+def remove_member(*, membership: Membership, by: User | None) -> None:
+    """Take a user out of a group.
+
+    Raises:
+        ExternalMembershipError: an administrator did not add them.
+        LastAdminError: nobody could administer the system any more.
+    """
+    group, user = membership.group, membership.user
+    if membership.source not in (MembershipSource.ADMIN, MembershipSource.SYSTEM_SEED):
+        raise ExternalMembershipError(f"{user.email} was not added to {group.name} here.")
+    if group.name == ADMIN:
+        ensure_other_admin(user, without=membership)
+    membership.delete()
+    _forget_admin(user)
+    stamps.move_user(user)
+    audit.record(
+        action="user_group.member_removed",
+        resource=f"group/{group.name}",
+        actor=by,
+        before={"user": str(user.pk), "source": membership.source},
+    )
+
+
+@transaction.atomic
+def set_active(*, user: User, is_active: bool, by: User | None) -> None:
+    """Let a user in, or keep them out at once with all their tokens and sessions.
+
+    Raises:
+        LastAdminError: nobody could administer the system any more.
+    """
+    if not is_active and user.is_admin:
+        ensure_other_admin(user)
+    user.is_active = is_active
+    user.save(update_fields=["is_active"])
+    _forget_admin(user)
+    stamps.move_user(user)
+    action = "user.activate" if is_active else "user.deactivate"
+    audit.record(action=action, resource=f"user/{user.pk}", actor=by)
+
+
+def ensure_other_admin(user: User, *, without: Membership | None = None) -> None:
+    """Refuse what would leave no active administrator.
+
+    With ``without``, another membership of the same user in Admin counts too.
+
+    Raises:
+        LastAdminError: there is no other one.
+    """
+    admins = Membership.objects.select_for_update().filter(group__name=ADMIN, user__is_active=True)
+    others = admins.exclude(pk=without.pk) if without else admins.filter(~Q(user=user))
+    if not others.exists():
+        raise LastAdminError(f"{user.email} is the only active administrator.")
+
+
+def _forget_admin(user: User) -> None:
+    user.__dict__.pop("is_admin", None)

@@ -1,0 +1,33 @@
+"""Stamps: what moves when an answer of the manifest may change.
+
+Called inside the transaction of the change itself, so that an answer and its stamp are never
+seen apart.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+
+from django.db.models import Q
+
+from access.models import ADMIN, Grant, Group, User
+
+
+def move_groups(groups: Iterable[Group]) -> None:
+    """Say that the answers for these groups may have changed."""
+    Group.objects.filter(pk__in=[group.pk for group in groups]).update(stamp=uuid.uuid4())
+
+
+def move_user(user: User) -> None:
+    """Say that the answers for this user may have changed."""
+    User.objects.filter(pk=user.pk).update(manifest_stamp=uuid.uuid4())
+
+
+def move_holders(resources: Iterable[tuple[str, str]]) -> None:
+    """Move the stamps of all groups that hold a grant on any of ``(type, id)``, and of Admin."""
+    covered = Q(pk__in=[])
+    for resource_type, resource_id in resources:
+        covered |= Q(resource_type=resource_type, resource_id=resource_id)
+    holders = Grant.objects.filter(covered).values("group_id")
+    Group.objects.filter(Q(name=ADMIN) | Q(pk__in=holders)).update(stamp=uuid.uuid4())

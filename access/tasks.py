@@ -1,0 +1,13 @@
+"""Background work of this app."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from access.services import audit
+
+
+@shared_task
+def seal_audit() -> None:
+    """Seal the audit events written since the last time."""
+    audit.seal()

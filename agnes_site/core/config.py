@@ -1,0 +1,354 @@
+"""The configuration: environment and ``instance.yaml``, read once into one typed object.
+
+Each value comes from the first of: the environment, the overlay ``instance.yaml`` in the
+state folder (written by the running system), the ``instance.yaml`` of the operator, and the
+default written here. Nothing else in the server reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from agnes_site.core.errors import ConfigurationError
+from agnes_site.core.known_keys import ACCEPTED_KEYS
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+_PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def _split(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+
+
+def setting(
+    default: Any, description: str, *, env: str, yaml: str = "", secret: bool = False, **rules: Any
+) -> Any:
+    """Describe one setting: its environment variable and, where it has one, its YAML key."""
+    extra: dict[str, Any] = {"env": env, "yaml": yaml, "secret": secret}
+    return Field(default, description=description, json_schema_extra=extra, **rules)
+
+
+class Config(BaseModel):
+    """Everything that can be configured, with its unit in its name and its default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_dir: Path = setting(
+        BASE_DIR / "data",
+        "Folder of everything the server keeps: store, extracts, analytics, state.",
+        env="DATA_DIR",
+    )
+    state_dir: Path | None = setting(
+        None, "Folder of the database and keys; `DATA_DIR/state` when unset.", env="STATE_DIR"
+    )
+    config_dir: Path = setting(
+        BASE_DIR / "config", "Folder in which `instance.yaml` is looked for.", env="CONFIG_DIR"
+    )
+    instance_name: str = setting(
+        "Agnes",
+        "Name of the installation, shown on its pages.",
+        env="AGNES_INSTANCE_NAME",
+        yaml="instance.name",
+    )
+    server_url: str = setting(
+        "http://127.0.0.1:8000",
+        "Public address of the server, used in links.",
+        env="SERVER_URL",
+        yaml="server.url",
+    )
+    allowed_hosts: Names = setting(
+        ("localhost", "127.0.0.1", "[::1]"),
+        "Host names the server answers to, comma separated.",
+        env="AGNES_ALLOWED_HOSTS",
+        yaml="server.allowed_hosts",
+    )
+    bind: str = setting(
+        "127.0.0.1:8000", "Address and port the web server listens on.", env="AGNES_BIND"
+    )
+    web_threads: int = setting(
+        32,
+        "Requests that one web process answers at the same time.",
+        env="AGNES_WEB_THREADS",
+        ge=1,
+        le=512,
+    )
+    web_processes: int = setting(2, "Web processes.", env="AGNES_WEB_PROCESSES", ge=1, le=64)
+    worker_processes: int = setting(
+        2,
+        "Runs that one worker works on at the same time.",
+        env="AGNES_WORKER_PROCESSES",
+        ge=1,
+        le=64,
+    )
+    is_behind_https: bool = setting(
+        False,
+        "Whether people reach the server by https: cookies are then sent by https only.",
+        env="AGNES_HTTPS",
+        yaml="server.https",
+    )
+    debug: bool = setting(
+        False, "Show details of errors in the browser; never in production.", env="DEBUG"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = setting(
+        "INFO", "Least severe level that is logged.", env="LOG_LEVEL"
+    )
+    log_format: Literal["text", "json"] = setting(
+        "text", "`text` for people, `json` for programs.", env="AGNES_LOG_FORMAT"
+    )
+    secret_key: str = setting(
+        "",
+        "Key that signs sessions; generated into the state folder when unset.",
+        env="SESSION_SECRET",
+        yaml="auth.webapp_secret_key",
+        secret=True,
+    )
+    database_url: str = setting(
+        "",
+        "`postgres://user:password@host/name`; SQLite in the state folder when unset.",
+        env="DATABASE_URL",
+        secret=True,
+    )
+    redis_url: str = setting(
+        "",
+        "`redis://host:6379/0` as broker and cache; folders below `DATA_DIR` when unset.",
+        env="REDIS_URL",
+        secret=True,
+    )
+    x_accel_prefix: str = setting(
+        "",
+        "Internal location by which nginx or Caddy send stored files, such as `/store/`.",
+        env="AGNES_X_ACCEL_PREFIX",
+        yaml="server.x_accel_prefix",
+        pattern=r"^(/.*/)?$",
+    )
+    session_days: int = setting(
+        14,
+        "Days after which a browser has to sign in again.",
+        env="AGNES_SESSION_DAYS",
+        yaml="auth.session_days",
+        ge=1,
+        le=365,
+    )
+    run_lease_seconds: int = setting(
+        20,
+        "Time after which a silent worker has lost its run.",
+        env="AGNES_RUN_LEASE_SECONDS",
+        yaml="runs.lease_seconds",
+        ge=2,
+        le=3600,
+    )
+    run_sweep_seconds: int = setting(
+        15,
+        "Time between two looks for runs without a worker.",
+        env="AGNES_RUN_SWEEP_SECONDS",
+        yaml="runs.sweep_seconds",
+        ge=1,
+        le=3600,
+    )
+    run_attempts: int = setting(
+        5,
+        "Times a run is taken up again after its worker died.",
+        env="AGNES_RUN_ATTEMPTS",
+        yaml="runs.attempts",
+        ge=1,
+        le=100,
+    )
+    run_timeout_seconds: int = setting(
+        3600,
+        "Time after which the work of one run is ended.",
+        env="AGNES_EXTRACTOR_TIMEOUT_SEC",
+        yaml="runs.timeout_seconds",
+        ge=1,
+    )
+    run_memory_bytes: int = setting(
+        4 * 1024**3,
+        "Address space that the child process of one run may use.",
+        env="AGNES_RUN_MEMORY_BYTES",
+        yaml="runs.memory_bytes",
+        ge=512 * 1024**2,
+    )
+    scan_seconds: int = setting(
+        30,
+        "Time between two looks for extract folders of other producers.",
+        env="AGNES_SCAN_SECONDS",
+        yaml="runs.scan_seconds",
+        ge=1,
+        le=3600,
+    )
+    kept_versions: int = setting(
+        5,
+        "Versions of a table that are kept for roll-back.",
+        env="AGNES_KEPT_VERSIONS",
+        yaml="retention.versions",
+        ge=1,
+        le=1000,
+    )
+    kept_file_seconds: int = setting(
+        3600,
+        "Time for which a stored file is kept after the last version that named it.",
+        env="AGNES_KEPT_FILE_SECONDS",
+        yaml="retention.file_seconds",
+        ge=0,
+    )
+    combined_max_bytes: int = setting(
+        256 * 1024**2,
+        "Size up to which a table of several parts is also kept as one file.",
+        env="AGNES_COMBINED_MAX_BYTES",
+        yaml="distribution.combined_max_bytes",
+        ge=0,
+    )
+    failpoint: str = setting(
+        "", "For tests: end the process with SIGKILL at this named step.", env="AGNES_FAILPOINT"
+    )
+    failpoint_once: Path | None = setting(
+        None,
+        "For tests: file that is made when the failpoint ends a process; it then stays off.",
+        env="AGNES_FAILPOINT_ONCE",
+    )
+
+    @property
+    def state(self) -> Path:
+        """The folder of the database and keys."""
+        return self.state_dir or self.data_dir / "state"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """The configuration in force, with the origin of each value and notes for the operator."""
+
+    config: Config
+    origins: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def described() -> Iterator[tuple[str, FieldInfo, str, str, bool]]:
+    """Yield each setting: name, field, environment variable, YAML key, whether it is a secret."""
+    for name, info in Config.model_fields.items():
+        extra = info.json_schema_extra
+        assert isinstance(extra, dict)
+        yield name, info, str(extra["env"]), str(extra["yaml"]), bool(extra["secret"])
+
+
+@cache
+def loaded() -> Loaded:
+    """Read the configuration of this process, once.
+
+    Raises:
+        ConfigurationError: a value or a key cannot be used; the message names it.
+    """
+    return load(os.environ)
+
+
+def config() -> Config:
+    """Return the configuration of this process."""
+    return loaded().config
+
+
+def load(environ: Mapping[str, str]) -> Loaded:
+    """Read a configuration from ``environ`` and the files that it points to.
+
+    Raises:
+        ConfigurationError: a value or a key cannot be used; the message names it.
+    """
+    from_env = {
+        name: environ[env] for name, _, env, _, _ in described() if environ.get(env, "") != ""
+    }
+    places = _validated(
+        {key: from_env[key] for key in ("data_dir", "state_dir", "config_dir") if key in from_env}
+    )
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    notes: list[str] = []
+    for file in (places.config_dir / "instance.yaml", places.state / "instance.yaml"):
+        for key, value in _read_yaml(file, environ).items():
+            name = _field_of(key, file)
+            if name is None:
+                notes.append(f"{file}: {key} is accepted and has no effect: {ACCEPTED_KEYS[key]}")
+                continue
+            values[name], origins[name] = value, f"{file}: {key}"
+    for name, _, env, _, _ in described():
+        if name in from_env:
+            values[name], origins[name] = from_env[name], f"environment: {env}"
+        origins.setdefault(name, "default")
+    return Loaded(config=_validated(values), origins=origins, notes=tuple(notes))
+
+
+def _validated(values: Mapping[str, Any]) -> Config:
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = str(first["loc"][0])
+        labels = {field: (env, key) for field, _, env, key, _ in described()}
+        env, key = labels[name]
+        raise ConfigurationError(
+            f"{env}{f' ({key})' if key else ''} cannot be used: {first['msg']}.", setting=name
+        ) from None
+
+
+def _field_of(key: str, file: Path) -> str | None:
+    used = {yaml_key: name for name, _, _, yaml_key, _ in described() if yaml_key}
+    if key in used:
+        return used[key]
+    if key in ACCEPTED_KEYS:
+        return None
+    near = get_close_matches(key, [*used, *ACCEPTED_KEYS], n=1, cutoff=0.0)
+    raise ConfigurationError(
+        f"{file}: there is no setting {key}; the nearest one is {near[0]}.", key=key
+    )
+
+
+def _read_yaml(file: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(
+            f"{file} cannot be read: {str(error).splitlines()[0]}.",
+            hint="Mend the file; it is left as it is, and nothing is written over it.",
+        ) from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{file} must hold sections of settings.")
+    return {
+        key: filled
+        for key, value in _leaves(document)
+        if key != "config_version" and (filled := _interpolated(value, environ)) is not None
+    }
+
+
+def _leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in node.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, dict) and key not in ACCEPTED_KEYS:
+            yield from _leaves(value, f"{key}.")
+        else:
+            yield key, value
+
+
+def _interpolated(value: Any, environ: Mapping[str, str]) -> Any:
+    """Fill in ``${NAME}``; a text that names an unset variable counts as not given."""
+    if not isinstance(value, str):
+        return value
+    names = _PLACEHOLDER.findall(value)
+    if any(environ.get(name, "") == "" for name in names):
+        return None
+    return _PLACEHOLDER.sub(lambda match: environ[match.group(1)], value)

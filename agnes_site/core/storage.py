@@ -1,0 +1,111 @@
+"""Where things lie below ``DATA_DIR``, and how a file gets there without ever being half there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from agnes_site.core.errors import AgnesError, InvalidInputError
+
+_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
+
+
+class StorageFullError(AgnesError):
+    """The disk is full, or a quota is reached."""
+
+    code = "storage_full"
+    status = 507
+    hint = "Free some space below DATA_DIR; the run can then be started again."
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders below ``DATA_DIR``."""
+
+    root: Path
+    state: Path
+
+    @property
+    def store(self) -> Path:
+        """The immutable files, by their hash."""
+        return self.root / "store"
+
+    @property
+    def extracts(self) -> Path:
+        """One folder a source, with its ``extract.duckdb``."""
+        return self.root / "extracts"
+
+    @property
+    def analytics(self) -> Path:
+        """The DuckDB of views over all sources."""
+        return self.root / "analytics"
+
+    @property
+    def tmp(self) -> Path:
+        """Staging, on the same file system as the store."""
+        return self.root / "tmp"
+
+    @property
+    def broker(self) -> Path:
+        """The folders of the broker that needs no server."""
+        return self.state / "broker"
+
+    def create(self) -> None:
+        """Make every folder that is not there yet; what holds secrets is for its owner only."""
+        for folder in (self.root, self.store, self.extracts, self.analytics, self.tmp):
+            folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.state, self.broker, self.state / "cache"):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def stored(self, sha256: str) -> Path:
+        """Return the place of the stored file with this hash."""
+        return self.store / sha256[:2] / f"{sha256}.parquet"
+
+
+def safe_segment(name: str) -> str:
+    """Return ``name`` if it can be one segment of a path and nothing more.
+
+    Raises:
+        InvalidInputError: it holds a separator, starts with a dot, or is too long.
+    """
+    if _SEGMENT.fullmatch(name) is None or name.endswith("."):
+        raise InvalidInputError(f"{name!r} cannot be the name of a file.")
+    return name
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fsync_file(path: Path) -> None:
+    """Make the content of ``path`` durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write ``path`` for its owner only; a reader sees the old content or the new, never half."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    fsync_folder(path.parent)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder and what is in it, if it is there."""
+    shutil.rmtree(folder, ignore_errors=True)

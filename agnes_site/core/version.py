@@ -1,0 +1,3 @@
+"""The version of the server; the client and the distribution carry the same."""
+
+VERSION = "1.0.0"

@@ -1,0 +1,191 @@
+"""Django's settings; every value that can differ between installations comes from ``config``."""
+
+from __future__ import annotations
+
+import dj_database_url
+import django_stubs_ext
+
+from agnes_site.core import failpoints
+from agnes_site.core.config import config
+from agnes_site.core.logs import logging_config
+from agnes_site.core.secrets import persistent_key
+from agnes_site.core.storage import Layout
+
+django_stubs_ext.monkeypatch()
+
+CONFIG = config()
+LAYOUT = Layout(root=CONFIG.data_dir.absolute(), state=CONFIG.state.absolute())
+LAYOUT.create()
+failpoints.arm(CONFIG.failpoint, once=CONFIG.failpoint_once)
+
+SECRET_KEY = CONFIG.secret_key or persistent_key(LAYOUT.state / "keys" / "session")
+DEBUG = CONFIG.debug
+ALLOWED_HOSTS = list(CONFIG.allowed_hosts)
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "ninja",
+    "agnes_site.web",
+    "access",
+    "catalog",
+    "extracts",
+]
+
+MIDDLEWARE = [
+    "agnes_site.core.requests.RequestContextMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "agnes_site.urls"
+WSGI_APPLICATION = "agnes_site.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+if CONFIG.database_url:
+    DATABASES = {
+        "default": dj_database_url.parse(
+            CONFIG.database_url, conn_max_age=600, conn_health_checks=True
+        )
+    }
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": LAYOUT.state / "agnes.sqlite3",
+            "CONN_MAX_AGE": 600,
+            "OPTIONS": {
+                # Writers queue at BEGIN instead of failing at their first write.
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 30,
+                "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+            },
+        }
+    }
+
+if CONFIG.redis_url:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": CONFIG.redis_url,
+        }
+    }
+else:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+            "LOCATION": LAYOUT.state / "cache",
+        }
+    }
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "access.User"
+# The e-mail is unique without regard to case: a constraint on Lower("email").
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "agnes_site.web.accounts.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_SESSION_REMEMBER = True
+
+SESSION_COOKIE_AGE = CONFIG.session_days * 24 * 3600
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CONFIG.is_behind_https
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if CONFIG.is_behind_https else None
+SECURE_REFERRER_POLICY = "same-origin"
+CSRF_TRUSTED_ORIGINS = [CONFIG.server_url]
+X_FRAME_OPTIONS = "DENY"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+STATIC_URL = "/static/"
+STATIC_ROOT = LAYOUT.root / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+# Serve from the packages themselves: no step between installing and starting.
+WHITENOISE_USE_FINDERS = True
+
+LOGGING_CONFIG = None
+logging_config(level=CONFIG.log_level, style=CONFIG.log_format)
+
+CELERY_BROKER_URL = CONFIG.redis_url or "filesystem://"
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {}
+    if CONFIG.redis_url
+    else {
+        "data_folder_in": str(LAYOUT.broker),
+        "data_folder_out": str(LAYOUT.broker),
+        "control_folder": str(LAYOUT.broker / "control"),
+        # At its default of a second, a task waits seconds for an idle worker.
+        "polling_interval": 0.1,
+    }
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_DEFAULT_QUEUE = "runs"
+CELERY_TASK_ROUTES = {
+    "extracts.tasks.sweep": {"queue": "upkeep"},
+    "extracts.tasks.scan": {"queue": "upkeep"},
+    "extracts.tasks.collect_garbage": {"queue": "upkeep"},
+    "access.tasks.seal_audit": {"queue": "upkeep"},
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(LAYOUT.state / "beat")
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "extracts.tasks.sweep", "schedule": CONFIG.run_sweep_seconds},
+    "scan": {"task": "extracts.tasks.scan", "schedule": CONFIG.scan_seconds},
+    "seal-audit": {"task": "access.tasks.seal_audit", "schedule": 60},
+    "collect-garbage": {"task": "extracts.tasks.collect_garbage", "schedule": 3600},
+}
+
+UNFOLD = {"SITE_TITLE": CONFIG.instance_name, "SITE_HEADER": CONFIG.instance_name}

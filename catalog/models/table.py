@@ -1,0 +1,216 @@
+"""The registry: tables, all their names, and their columns."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+from access.models import Grant, User
+from agnes_site.core.database import UuidModel, choices_of
+from catalog.connectors import DriftPolicy, QueryMode, SyncStrategy
+from catalog.models.source import Folder, Source, validate_slug
+
+
+class TableQuerySet(models.QuerySet["Table"]):
+    """Questions about tables."""
+
+    def readable_by(self, user: User) -> TableQuerySet:
+        """Limit to the tables that ``user`` may read. The only place that decides this.
+
+        A token that is limited to some tables narrows the answer further.
+        """
+        tables = self
+        if not user.is_active:
+            return self.none()
+        if user.token is not None and user.token.only:
+            tables = tables.filter(name__in=user.token.only)
+        if user.is_admin:
+            return tables
+        held = Grant.objects.held_by(user)
+        return tables.filter(
+            Q(name__in=held.ids("table"))
+            | Q(folder__slug__in=held.ids("folder"))
+            | Q(source__slug__in=held.ids("source"))
+        )
+
+    def published(self) -> TableQuerySet:
+        """Limit to the tables that have a version to serve."""
+        return self.filter(current_version__isnull=False)
+
+    def with_copies(self) -> TableQuerySet:
+        """Limit to the tables whose rows are kept here, not only looked up at their source."""
+        return self.exclude(query_mode=QueryMode.REMOTE)
+
+
+class Table(UuidModel):
+    """One entry of the registry: a table that the holders of a grant may read."""
+
+    name = models.CharField(
+        max_length=64,
+        validators=[validate_slug],
+        help_text="Public id: view, file and grant carry it; never changes.",
+    )
+    display_name = models.CharField(max_length=200, blank=True, help_text="Shown to people.")
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="tables")
+    folder = models.ForeignKey(
+        Folder, null=True, blank=True, on_delete=models.SET_NULL, related_name="tables"
+    )
+    bucket = models.CharField(
+        max_length=200, blank=True, help_text="Schema, dataset or bucket at the source."
+    )
+    source_table = models.CharField(
+        max_length=500, blank=True, help_text="Name, file or pattern at the source."
+    )
+    query_mode = models.CharField(
+        max_length=20,
+        choices=choices_of(QueryMode),
+        default=QueryMode.LOCAL,
+        help_text="Local: copied here. Materialized: the result of a query. Remote: looked up.",
+    )
+    source_query = models.TextField(
+        blank=True, help_text="Query of a materialized table, in the language of its source."
+    )
+    options = models.JSONField(
+        default=dict, blank=True, help_text="Settings of the connector for this table."
+    )
+    sync_schedule = models.CharField(
+        "schedule",
+        max_length=100,
+        blank=True,
+        help_text="`every 6h` or `daily 07:00` (UTC); empty: as its source.",
+    )
+    sync_strategy = models.CharField(
+        max_length=20, choices=choices_of(SyncStrategy), default=SyncStrategy.FULL_REFRESH
+    )
+    primary_key = models.JSONField(
+        default=list, blank=True, help_text='Columns that identify a row, such as ["id"].'
+    )
+    incremental_column = models.CharField(max_length=200, blank=True)
+    incremental_window_days = models.PositiveIntegerField(null=True, blank=True)
+    max_history_days = models.PositiveIntegerField(null=True, blank=True)
+    initial_load_chunk_days = models.PositiveIntegerField(null=True, blank=True)
+    partition_by = models.CharField(max_length=200, blank=True)
+    partition_granularity = models.CharField(
+        max_length=10, blank=True, choices=[("day", "Day"), ("month", "Month"), ("year", "Year")]
+    )
+    where_filters = models.JSONField(default=list, blank=True)
+    drift_policy = models.CharField(
+        max_length=10,
+        choices=choices_of(DriftPolicy),
+        default=DriftPolicy.EVOLVE,
+        help_text="What happens when the columns change at the source.",
+    )
+    server_only = models.BooleanField(
+        default=False, help_text="Never copied to a laptop; queried on the server only."
+    )
+    description = models.TextField(blank=True, help_text="What a row is, for people and agents.")
+    owner = models.ForeignKey(
+        User,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="owned_tables",
+        help_text="Whom to ask about this table.",
+    )
+    registered_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", editable=False
+    )
+    registered_at = models.DateTimeField("registered", auto_now_add=True)
+    current_version = models.ForeignKey(
+        "catalog.TableVersion",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        editable=False,
+    )
+    is_pinned = models.BooleanField(
+        "pinned",
+        default=False,
+        editable=False,
+        help_text="Rolled back: new runs publish nothing until it is released.",
+    )
+    # Counts claims and roll-backs; a run that was claimed with a lower number publishes nothing.
+    fencing = models.BigIntegerField(default=0, editable=False)
+
+    objects = TableQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                Lower("name"),
+                name="table_name_unique",
+                violation_error_message="There is a table with this name already.",
+            ),
+            models.CheckConstraint(
+                name="table_source_query_only_when_materialized",
+                condition=Q(query_mode=QueryMode.MATERIALIZED) | Q(source_query=""),
+                violation_error_message="Only a materialized table has a source query.",
+            ),
+            models.CheckConstraint(
+                name="table_partitioned_has_column",
+                condition=~Q(sync_strategy=SyncStrategy.PARTITIONED) | Q(partition_by__gt=""),
+                violation_error_message="A partitioned table needs the column that it is cut by.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.display_name or self.name
+
+
+class TableName(UuidModel):
+    """A name under which a table is found: its canonical one, or an alias."""
+
+    table = models.ForeignKey(Table, on_delete=models.CASCADE, related_name="names")
+    name = models.CharField(max_length=255)
+    is_alias = models.BooleanField(default=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                Lower("name"),
+                name="table_any_name_unique",
+                violation_error_message="Another table has this name.",
+            ),
+            models.UniqueConstraint(
+                fields=["table"], condition=Q(is_alias=False), name="table_one_canonical_name"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DescriptionSource(models.TextChoices):
+    """Who described a column."""
+
+    NONE = "", "Nobody"
+    ADMIN = "admin", "Administrator"
+    SOURCE = "source", "Source"
+
+
+class Column(UuidModel):
+    """One column of the current version; a description outlives the versions."""
+
+    table = models.ForeignKey(Table, on_delete=models.CASCADE, related_name="columns")
+    ordinal = models.PositiveIntegerField()
+    name = models.CharField(max_length=1000)
+    type = models.TextField()
+    nullable = models.BooleanField(default=True)
+    description = models.TextField(blank=True)
+    description_source = models.CharField(
+        max_length=10, blank=True, choices=DescriptionSource.choices, default=DescriptionSource.NONE
+    )
+
+    class Meta:
+        ordering: ClassVar = ["ordinal"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["table", "name"], name="column_name_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.type}"
