@@ -1,0 +1,34 @@
+"""Reads and writes ``extract.duckdb``, the contract between a source and whoever reads it.
+
+A folder ``extracts/<source>/`` holds ``data/`` with Parquet files and ``extract.duckdb`` with a
+view per table, a table ``_meta`` that lists them and, for remote tables, ``_remote_attach``.
+Anything that leaves such a folder is a source.
+"""
+
+from __future__ import annotations
+
+from extracts.engine.contract.opening import (
+    ExtractBusyError,
+    ExtractDamagedError,
+    ExtractVersionUnsupportedError,
+)
+from extracts.engine.contract.reader import Extract, ExtractInvalidError, InnerTable, read_extract
+from extracts.engine.contract.shape import DataFile, ExtractTable, LeftOut, data_file_name
+from extracts.engine.contract.writer import PreparedExtract, prepare_extract, write_extract
+
+__all__ = [
+    "DataFile",
+    "Extract",
+    "ExtractBusyError",
+    "ExtractDamagedError",
+    "ExtractInvalidError",
+    "ExtractTable",
+    "ExtractVersionUnsupportedError",
+    "InnerTable",
+    "LeftOut",
+    "PreparedExtract",
+    "data_file_name",
+    "prepare_extract",
+    "read_extract",
+    "write_extract",
+]

@@ -1,0 +1,210 @@
+"""Writes the extract folder of a source of ours: links into the store and ``extract.duckdb``."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+
+import duckdb
+
+from agnes_site.core.failpoints import failpoint
+from agnes_site.core.sql import quote_identifier, quote_literal, quote_literals
+from catalog.connectors import Attach, QueryMode
+from extracts.engine.contract.folder import ExtractFolder, sync_folder
+from extracts.engine.contract.opening import connect
+from extracts.engine.contract.shape import EXTRACT_NAME, RESERVED, ExtractTable, LeftOut
+
+_META_TABLE = """
+    CREATE TABLE _meta (
+        table_name VARCHAR NOT NULL,
+        description VARCHAR,
+        rows BIGINT,
+        size_bytes BIGINT,
+        extracted_at TIMESTAMP,
+        query_mode VARCHAR DEFAULT 'local'
+    )
+"""
+_REMOTE_ATTACH_TABLE = """
+    CREATE TABLE _remote_attach (alias VARCHAR, extension VARCHAR, url VARCHAR, token_env VARCHAR)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedExtract:
+    """A new ``extract.duckdb`` that lies complete beside the one in use.
+
+    ``sha256`` tells our own file from a foreign one: record it before :meth:`switch`.
+    ``left_out`` are tables that could not be shown, ``moved_aside`` the new places of what
+    somebody else had put into the folder.
+    """
+
+    folder: Path
+    sha256: str
+    left_out: tuple[LeftOut, ...]
+    moved_aside: tuple[Path, ...]
+    files: frozenset[str]
+
+    def switch(self) -> None:
+        """Put the new file in place, then remove the files of tables that are gone."""
+        final = self.folder / EXTRACT_NAME
+        (self.folder / f"{EXTRACT_NAME}.wal").unlink(missing_ok=True)
+        (self.folder / f"{EXTRACT_NAME}.tmp").replace(final)
+        sync_folder(self.folder)
+        failpoint("regenerate.extract_replaced")
+        ExtractFolder(self.folder).remove_links_except(self.files)
+
+
+def write_extract(
+    folder: Path, tables: Iterable[ExtractTable], *, remote: Sequence[Attach] = ()
+) -> PreparedExtract:
+    """Bring an extract folder up to date in one step: see :func:`prepare_extract`."""
+    prepared = prepare_extract(folder, tables, remote=remote)
+    prepared.switch()
+    return prepared
+
+
+def prepare_extract(
+    folder: Path,
+    tables: Iterable[ExtractTable],
+    *,
+    remote: Sequence[Attach] = (),
+    own: Collection[str] | None = None,
+) -> PreparedExtract:
+    """Link the files of ``tables`` below ``folder`` and write a new ``extract.duckdb`` beside.
+
+    ``own`` are the SHA-256 of files that we wrote here: an ``extract.duckdb`` with another one
+    is foreign and moved aside; ``None`` takes it as ours. A table whose files are missing or
+    broken is left out and never stops the others. The store must be on the file system of
+    ``folder``. Safe to repeat after a crash at any point; one caller at a time.
+    """
+    place = ExtractFolder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = list(tables)
+    usable, left_out = _with_files(tables)
+    wanted = {name: stored_at for table in usable for name, stored_at in table.files}
+    place.announce(wanted)
+    moved_aside = list(place.set_foreign_aside())
+    if own is not None:
+        moved_aside += _set_foreign_extract_aside(place, own)
+    place.link(wanted)
+    failpoint("regenerate.data_linked")
+
+    beside = folder / f"{EXTRACT_NAME}.tmp"
+    left_out += _write(beside, data=place.data, tables=usable, remote=remote)
+    failpoint("regenerate.extract_written")
+    return PreparedExtract(
+        folder=folder,
+        sha256=_sha256(beside),
+        left_out=tuple(left_out),
+        moved_aside=tuple(moved_aside),
+        # A link may be the last copy of a file that is missing from the store: it stays.
+        files=frozenset(name for table in tables for name, _ in table.files),
+    )
+
+
+def _with_files(tables: Iterable[ExtractTable]) -> tuple[list[ExtractTable], list[LeftOut]]:
+    usable: dict[str, ExtractTable] = {}
+    left_out = []
+    for table in tables:
+        if reason := _objection(table, usable):
+            left_out.append(LeftOut(table=table.name, reason=reason))
+        else:
+            usable[table.name.lower()] = table
+    return list(usable.values()), left_out
+
+
+def _objection(table: ExtractTable, known: Collection[str]) -> str:
+    if table.name.lower() in RESERVED:
+        return "The contract uses this name itself."
+    if table.name.lower() in known:
+        return "There is another table of this name."
+    if table.query_mode is QueryMode.REMOTE:
+        return "" if not table.files else "A remote table has no files."
+    if not table.files:
+        return "The table has no files."
+    if not all(stored_at.is_file() for _, stored_at in table.files):
+        return "A file of the table is missing."
+    return ""
+
+
+def _set_foreign_extract_aside(place: ExtractFolder, own: Collection[str]) -> list[Path]:
+    extract = place.path / EXTRACT_NAME
+    if not extract.exists() or _sha256(extract) in own:
+        return []
+    log = place.path / f"{EXTRACT_NAME}.wal"
+    return [place.set_aside(path) for path in (extract, log) if path.exists()]
+
+
+def _write(
+    beside: Path, *, data: Path, tables: Sequence[ExtractTable], remote: Sequence[Attach]
+) -> list[LeftOut]:
+    log = beside.with_name(f"{beside.name}.wal")
+    beside.unlink(missing_ok=True)
+    log.unlink(missing_ok=True)
+    with closing(connect()) as connection:
+        # The file counts only when it is complete: no log of its changes is needed.
+        connection.execute(
+            f"ATTACH {quote_literal(str(beside))} AS extract (RECOVERY_MODE no_wal_writes)"
+        )
+        connection.execute("USE extract")
+        left_out = _fill(connection, data=data, tables=tables)
+        if remote:
+            connection.execute(_REMOTE_ATTACH_TABLE)
+            connection.executemany(
+                "INSERT INTO _remote_attach VALUES (?, ?, ?, ?)",
+                [(one.alias, one.extension, one.url, one.token_name) for one in remote],
+            )
+        connection.execute("CHECKPOINT extract")
+        connection.execute("USE memory")
+        connection.execute("DETACH extract")
+    log.unlink(missing_ok=True)
+    with beside.open("rb") as file:
+        os.fsync(file.fileno())
+    return left_out
+
+
+def _fill(
+    connection: duckdb.DuckDBPyConnection, *, data: Path, tables: Sequence[ExtractTable]
+) -> list[LeftOut]:
+    connection.execute(_META_TABLE)
+    left_out = []
+    rows = []
+    for table in tables:
+        try:
+            if table.files:
+                connection.execute(_view_sql(table, data))
+        except duckdb.Error:
+            left_out.append(LeftOut(table=table.name, reason="Its files are not readable Parquet."))
+            continue
+        rows.append(
+            (
+                table.name,
+                table.description,
+                table.rows,
+                table.size_bytes,
+                table.extracted_at.astimezone(UTC).replace(tzinfo=None),
+                table.query_mode.value,
+            )
+        )
+    if rows:
+        connection.executemany("INSERT INTO _meta VALUES (?, ?, ?, ?, ?, ?)", rows)
+    return left_out
+
+
+def _view_sql(table: ExtractTable, data: Path) -> str:
+    paths = [str(data / name) for name, _ in table.files]
+    if len(paths) == 1:
+        source = f"read_parquet({quote_literal(paths[0])})"
+    else:
+        source = f"read_parquet({quote_literals(paths)}, union_by_name = true)"
+    return f"CREATE VIEW {quote_identifier(table.name)} AS SELECT * FROM {source}"  # noqa: S608 - all quoted
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
