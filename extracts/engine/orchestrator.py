@@ -1,0 +1,246 @@
+"""Renews the analytics file: every served table as a view, for operators, BI tools and scripts.
+
+The folder holds generations ``server.<n>.duckdb``; the link ``server.duckdb`` leads to the one
+in force. A generation never changes once the link leads to it: a reader keeps the one it opened.
+Within one process DuckDB knows a file by its path, so open what :func:`current` returns.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from agnes_site.core.errors import AgnesError
+from agnes_site.core.failpoints import failpoint
+from agnes_site.core.sql import quote_identifier, quote_literal, quote_literals
+from catalog.connectors import QueryMode
+
+LINK_NAME = "server.duckdb"
+
+_GENERATION = re.compile(r"server\.(\d{1,18})\.duckdb")
+_LEFT_OVER = re.compile(r"server\..*(?:\.tmp|\.wal)")
+# Schemas that DuckDB has itself. A source of such a name gets one that no source can have.
+_TAKEN_SCHEMAS = frozenset(["main", "temp", "pg_catalog", "information_schema"])
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "threads": "1",
+}
+
+
+class AnalyticsDamagedError(AgnesError):
+    """The generation in force cannot be read, so it cannot be renewed."""
+
+    code = "analytics_damaged"
+    hint = "Renew it from scratch, with every source."
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableViews:
+    """A served table: its names and the stored files it consists of, none if it is remote."""
+
+    name: str
+    files: tuple[Path, ...] = ()
+    aliases: tuple[str, ...] = ()
+    query_mode: QueryMode = QueryMode.LOCAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceViews:
+    """All served tables of one source; ``source`` is its slug."""
+
+    source: str
+    tables: tuple[TableViews, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewLeftOut:
+    """A table, or a name of one, that has no view in this generation, and why."""
+
+    source: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renewed:
+    """The new generation; ``started_empty`` says that it holds nothing of an earlier one."""
+
+    path: Path
+    generation: int
+    started_empty: bool
+    left_out: tuple[ViewLeftOut, ...]
+
+
+def current(folder: Path) -> Path | None:
+    """Return the generation in force, ``None`` if there is none."""
+    link = folder / LINK_NAME
+    if not link.is_symlink():
+        return None
+    name = link.readlink().name
+    path = folder / name
+    return path if _GENERATION.fullmatch(name) and path.is_file() else None
+
+
+def renew(
+    folder: Path,
+    *,
+    changed: Sequence[SourceViews],
+    gone: Sequence[str] = (),
+    from_scratch: bool = False,
+) -> Renewed:
+    """Put a generation in force in which the sources ``changed`` are as given and ``gone`` absent.
+
+    Every other source stays as it is, unless ``from_scratch``: then ``changed`` is everything.
+    Without an earlier generation it starts empty and says so. A table that cannot be shown is
+    left out and never stops the others. One caller at a time; safe to repeat after a crash.
+
+    Raises:
+        AnalyticsDamagedError: the generation in force cannot be read.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
+    previous = current(folder)
+    generation = max(_generations(folder), default=0) + 1
+    path = folder / f"server.{generation}.duckdb"
+    base = None if from_scratch else previous
+
+    beside = path.with_name(f"{path.name}.tmp")
+    if base is not None:
+        shutil.copyfile(base, beside)
+    failpoint("rebuild.copied")
+    left_out = _write(beside, changed=changed, gone=gone)
+    beside.rename(path)
+    failpoint("rebuild.written")
+    _switch(folder, path)
+    failpoint("rebuild.switched")
+    _remove_generations_except(folder, [path, previous])
+    return Renewed(
+        path=path, generation=generation, started_empty=base is None, left_out=tuple(left_out)
+    )
+
+
+def _write(path: Path, *, changed: Sequence[SourceViews], gone: Sequence[str]) -> list[ViewLeftOut]:
+    with closing(duckdb.connect(config=_CONFIG)) as connection:
+        _attach(connection, path)
+        for source in [*gone, *(views.source for views in changed)]:
+            _drop(connection, source)
+        left_out = [left for views in changed for left in _create(connection, views)]
+        connection.execute("CHECKPOINT analytics")
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return left_out
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    try:
+        # The file counts only when it is complete: no log of its changes is needed.
+        connection.execute(
+            f"ATTACH {quote_literal(str(path))} AS analytics (RECOVERY_MODE no_wal_writes)"
+        )
+    except duckdb.Error as error:
+        raise AnalyticsDamagedError("The analytics file in force cannot be read.") from error
+
+
+def _drop(connection: duckdb.DuckDBPyConnection, source: str) -> None:
+    schema = _schema(source)
+    names = connection.execute(
+        "SELECT view_name FROM duckdb_views()"
+        " WHERE database_name = 'analytics' AND lower(schema_name) = lower(?)",
+        [schema],
+    ).fetchall()
+    for (name,) in names:
+        connection.execute(f"DROP VIEW IF EXISTS {_qualified('main', name)}")
+    connection.execute(f"DROP SCHEMA IF EXISTS analytics.{quote_identifier(schema)} CASCADE")
+
+
+def _create(connection: duckdb.DuckDBPyConnection, views: SourceViews) -> Iterator[ViewLeftOut]:
+    schema = _schema(views.source)
+    connection.execute(f"CREATE SCHEMA analytics.{quote_identifier(schema)}")
+    for table in views.tables:
+        reason = _objection(table)
+        for name in () if reason else (table.name, *table.aliases):
+            problem = _create_views(connection, schema, name, table.files)
+            if problem:
+                yield ViewLeftOut(source=views.source, name=name, reason=problem)
+        if reason:
+            yield ViewLeftOut(source=views.source, name=table.name, reason=reason)
+
+
+def _objection(table: TableViews) -> str:
+    if table.query_mode is QueryMode.REMOTE:
+        return "Its remote catalog cannot be attached: its DuckDB extension is not installed."
+    if not table.files:
+        return "The table has no files."
+    if not all(path.is_file() for path in table.files):
+        return "A file of the table is missing."
+    return ""
+
+
+def _create_views(
+    connection: duckdb.DuckDBPyConnection, schema: str, name: str, files: Iterable[Path]
+) -> str:
+    """Make the views of one name in ``main`` and in ``schema``; return what went wrong."""
+    paths = [str(path.absolute()) for path in files]
+    if len(paths) == 1:
+        source = f"read_parquet({quote_literal(paths[0])})"
+    else:
+        source = f"read_parquet({quote_literals(paths)}, union_by_name = true)"
+    # Both or none: what is in the schema of a source is what it owns in `main`.
+    connection.execute("BEGIN")
+    try:
+        for place in ("main", schema):
+            view = _qualified(place, name)
+            connection.execute(f"CREATE VIEW {view} AS SELECT * FROM {source}")  # noqa: S608 - quoted
+        connection.execute("COMMIT")
+    except duckdb.Error as error:
+        connection.execute("ROLLBACK")
+        if isinstance(error, duckdb.CatalogException):
+            return "There is another table of this name."
+        return "Its files are not readable Parquet."
+    return ""
+
+
+def _qualified(schema: str, name: str) -> str:
+    return f"analytics.{quote_identifier(schema)}.{quote_identifier(name)}"
+
+
+def _schema(source: str) -> str:
+    return f"source {source}" if source.lower() in _TAKEN_SCHEMAS else source
+
+
+def _switch(folder: Path, path: Path) -> None:
+    beside = folder / f"{LINK_NAME}.tmp"
+    beside.symlink_to(path.name)
+    # Rename last: a reader sees the old generation or the new one, never none.
+    beside.replace(folder / LINK_NAME)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _generations(folder: Path) -> dict[int, Path]:
+    matches = ((_GENERATION.fullmatch(path.name), path) for path in folder.iterdir())
+    return {int(match[1]): path for match, path in matches if match}
+
+
+def _remove_generations_except(folder: Path, kept: Sequence[Path | None]) -> None:
+    for path in _generations(folder).values():
+        if path not in kept:
+            path.unlink()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what an earlier renewal left half done."""
+    for path in folder.iterdir():
+        if _LEFT_OVER.fullmatch(path.name) and not path.is_dir():
+            path.unlink()
