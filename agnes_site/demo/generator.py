@@ -84,18 +84,33 @@ def connect(
     Raises:
         InvalidInputError: there is no company of that scale or before that day.
     """
+    company = duckdb.connect()
+    fill(company, scale=scale, seed=seed, until=until)
+    return company
+
+
+def fill(
+    company: duckdb.DuckDBPyConnection,
+    *,
+    scale: float = 1.0,
+    seed: int = 42,
+    until: date = BUSINESS_END,
+) -> None:
+    """Create the company's tables in an empty database; see :func:`connect`.
+
+    Raises:
+        InvalidInputError: there is no company of that scale or before that day.
+    """
     if not 0 < scale <= 1000:
         raise InvalidInputError("The scale must be more than 0 and at most 1000.", scale=scale)
     if until <= BUSINESS_START:
         raise InvalidInputError(f"The company starts on {BUSINESS_START}.", until=str(until))
-    company = duckdb.connect()
     company.execute("SET TimeZone = 'UTC'")
     company.execute("SET VARIABLE scale = ?", [scale])
     company.execute("SET VARIABLE seed = ?", [seed])
     company.execute("SET VARIABLE business_start = ?", [BUSINESS_START])
     company.execute("SET VARIABLE until = ?", [until])
     company.execute(_COMPANY.read_text(encoding="utf-8"))
-    return company
 
 
 def generate(
