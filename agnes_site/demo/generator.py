@@ -101,8 +101,8 @@ def fill(
     Raises:
         InvalidInputError: there is no company of that scale or before that day.
     """
-    if not 0 < scale <= 1000:
-        raise InvalidInputError("The scale must be more than 0 and at most 1000.", scale=scale)
+    if not 0 < scale <= 100:
+        raise InvalidInputError("The scale must be more than 0 and at most 100.", scale=scale)
     if until <= BUSINESS_START:
         raise InvalidInputError(f"The company starts on {BUSINESS_START}.", until=str(until))
     company.execute("SET TimeZone = 'UTC'")
