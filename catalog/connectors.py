@@ -258,6 +258,8 @@ class Connector(ABC):
     config_schema: ClassVar[type[Settings]]
     table_schema: ClassVar[type[Settings]]
     secret_keys: ClassVar[frozenset[str]] = frozenset()
+    # Whether somebody else writes ``extracts/<source>/``, so that it is read and never written.
+    is_foreign: ClassVar[bool] = False
 
     @abstractmethod
     def test(self, config: Settings, secrets: Mapping[str, str]) -> Health:

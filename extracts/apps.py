@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
 class ExtractsConfig(AppConfig):
-    """Registers what this app adds to lower ones."""
+    """Registers the connectors that are part of Agnes."""
 
     name = "extracts"
+
+    def ready(self) -> None:
+        """Make the built-in connectors known."""
+        import_module("extracts.connectors")

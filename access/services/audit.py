@@ -82,9 +82,9 @@ def chained_hash(event: AuditEvent, previous: str) -> str:
 
 def first_broken() -> AuditEvent | None:
     """Return the first sealed event that does not fit the chain, or ``None`` if all do."""
-    seq, previous = 0, GENESIS
-    for event in AuditEvent.objects.filter(seq__isnull=False).order_by("seq").iterator():
-        seq += 1
+    previous = GENESIS
+    sealed = AuditEvent.objects.filter(seq__isnull=False).order_by("seq")
+    for seq, event in enumerate(sealed.iterator(), start=1):
         if event.seq != seq or event.prev_hash != previous:
             return event
         if event.hash != chained_hash(event, previous):

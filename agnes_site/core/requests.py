@@ -25,7 +25,8 @@ class RequestContext:
     client_kind: str = ""
 
 
-_current: ContextVar[RequestContext] = ContextVar("request", default=RequestContext())
+_NONE = RequestContext()
+_current: ContextVar[RequestContext] = ContextVar("request", default=_NONE)
 
 
 def current() -> RequestContext:

@@ -1,0 +1,202 @@
+"""Who is calling: a token or a browser session becomes a user, in one query."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja.security import HttpBearer
+from ninja.utils import check_csrf
+
+from access.models import ADMIN, EVERYONE, AccessToken, Grant, Group, User
+from access.services import tokens
+from agnes_site.core.errors import AccessDeniedError, NotSignedInError
+from agnes_site.core.requests import current, note_client_kind
+
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+class CsrfError(AccessDeniedError):
+    """A browser's request did not carry the page's own token."""
+
+    code = "csrf_failed"
+    hint = "Reload the page and try again."
+
+
+class AdminRequiredError(AccessDeniedError):
+    """Only administrators may do this."""
+
+    code = "admin_required"
+    hint = "Ask an administrator, or use a token without restricted scopes."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who sent a request, and all that decides which manifest they get.
+
+    ``group_stamps`` holds the stamp of each group of the user; ``lapsed_at`` is the time at
+    which the last of their grants to expire did so.
+    """
+
+    user: User
+    group_stamps: Mapping[UUID, UUID] = field(repr=False)
+    lapsed_at: datetime | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash that moves whenever what this caller may read can have changed."""
+        token = self.user.token
+        parts = [
+            str(self.user.pk),
+            str(self.user.manifest_stamp),
+            *(f"{group}:{stamp}" for group, stamp in sorted(self.group_stamps.items())),
+            ",".join(sorted(token.only)) if token else "",
+            self.lapsed_at.isoformat() if self.lapsed_at else "",
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+class AuthedRequest(HttpRequest):
+    """A request whose sender is known."""
+
+    user: User
+    auth: Caller
+
+
+class AnyUser(HttpBearer):
+    """Every signed-in caller: by bearer token, or by the session of a browser."""
+
+    def __call__(self, request: HttpRequest) -> Caller:
+        """Return who is calling.
+
+        Raises:
+            NotSignedInError: there is neither a valid token nor a session.
+            CsrfError: a browser's request that changes something lacks the page's token.
+        """
+        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            caller = self.authenticate(request, secret.strip())
+        else:
+            caller = self._by_session(request)
+        request.user = caller.user
+        return caller
+
+    def authenticate(self, request: HttpRequest, token: str) -> Caller:
+        """Return the caller that a token stands for."""
+        caller = caller_of_token(token)
+        if caller is None:
+            raise NotSignedInError("The token is not valid: mistyped, expired or revoked.")
+        assert caller.user.token is not None
+        note_client_kind("service" if caller.user.token.kind == "svc" else "cli")
+        tokens.uses.note(caller.user.token.hash, current().ip)
+        return caller
+
+    def _by_session(self, request: HttpRequest) -> Caller:
+        user = request.user
+        if not isinstance(user, User) or not user.is_active:
+            raise NotSignedInError("Sign in, or send a token: `Authorization: Bearer agn_…`.")
+        if request.method not in _SAFE_METHODS and check_csrf(request):
+            raise CsrfError("The request did not come from a page of this server.")
+        note_client_kind("web")
+        return caller_of_user(user)
+
+
+class AdminUser(AnyUser):
+    """Administrators only; a token with scopes needs the scope ``admin``."""
+
+    def __call__(self, request: HttpRequest) -> Caller:
+        """Return the administrator who is calling.
+
+        Raises:
+            AdminRequiredError: the caller is known, but may not administer.
+        """
+        caller = super().__call__(request)
+        token = caller.user.token
+        if not caller.user.is_admin or (token and token.scopes and "admin" not in token.scopes):
+            raise AdminRequiredError("Admin access required.")
+        return caller
+
+
+_USER_FIELDS = [field.attname for field in User._meta.concrete_fields]
+_TOKEN_FIELDS = [field.attname for field in AccessToken._meta.concrete_fields]
+_GROUP_FIELDS = ["user__memberships__group_id", "user__memberships__group__name",
+                 "user__memberships__group__stamp"]  # fmt: skip
+
+
+def caller_of_token(secret: str) -> Caller | None:
+    """Return the caller of a valid token, or ``None``; one query, none for a malformed one."""
+    if not tokens.is_well_formed(secret):
+        return None
+    now = timezone.now()
+    lapsed = Grant.objects.filter(
+        Q(group__name=EVERYONE) | Q(group__memberships__user=OuterRef("user_id")),
+        expires_at__lte=now,
+    ).order_by("-expires_at")
+    everyone = Group.objects.filter(name=EVERYONE)
+    rows = list(
+        AccessToken.objects.filter(
+            Q(expires_at__isnull=True) | Q(expires_at__gt=now),
+            hash=tokens.hash_of(secret),
+            revoked_at__isnull=True,
+            user__is_active=True,
+        )
+        .annotate(
+            lapsed_at=Subquery(lapsed.values("expires_at")[:1]),
+            everyone_id=Subquery(everyone.values("pk")[:1]),
+            everyone_stamp=Subquery(everyone.values("stamp")[:1]),
+        )
+        .values(
+            *_TOKEN_FIELDS,
+            *_GROUP_FIELDS,
+            "lapsed_at",
+            "everyone_id",
+            "everyone_stamp",
+            **{f"of_user_{name}": F(f"user__{name}") for name in _USER_FIELDS},
+        )
+    )
+    if not rows:
+        return None
+    first = rows[0]
+    user = User.from_db("default", _USER_FIELDS, [first[f"of_user_{n}"] for n in _USER_FIELDS])
+    user.token = AccessToken.from_db("default", _TOKEN_FIELDS, [first[n] for n in _TOKEN_FIELDS])
+    return _caller(
+        user,
+        groups=[tuple(row[name] for name in _GROUP_FIELDS) for row in rows],
+        everyone=(first["everyone_id"], first["everyone_stamp"]),
+        lapsed_at=first["lapsed_at"],
+    )
+
+
+def caller_of_user(user: User) -> Caller:
+    """Return the caller for a user who signed in by browser."""
+    groups = list(Group.objects.of(user).values_list("pk", "name", "stamp"))
+    lapsed = expired_grants(user).order_by("-expires_at").values_list("expires_at", flat=True)
+    return _caller(user, groups=groups, everyone=None, lapsed_at=lapsed.first())
+
+
+def expired_grants(user: User) -> QuerySet[Grant]:
+    """Return the grants of the groups of ``user`` that have expired."""
+    return Grant.objects.filter(
+        Q(group__name=EVERYONE) | Q(group__memberships__user=user), expires_at__lte=timezone.now()
+    )
+
+
+def _caller(
+    user: User,
+    *,
+    groups: list[tuple[Any, ...]],
+    everyone: tuple[UUID, UUID] | None,
+    lapsed_at: datetime | None,
+) -> Caller:
+    stamps = {pk: stamp for pk, _, stamp in groups if pk is not None}
+    if everyone is not None:
+        stamps[everyone[0]] = everyone[1]
+    user.__dict__["is_admin"] = any(name == ADMIN for _, name, _ in groups)
+    return Caller(user=user, group_stamps=stamps, lapsed_at=lapsed_at)

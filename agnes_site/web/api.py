@@ -1,0 +1,170 @@
+"""What clients ask first: is the server well, who am I, what belongs into a workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from ninja import Query, Router, Schema
+from ninja.responses import Status
+from pydantic import Field
+
+from access.auth import AuthedRequest
+from access.models import Group
+from agnes_site.core.storage import Layout
+from agnes_site.core.version import VERSION
+from catalog.models import Table
+
+health_router = Router(tags=["health"])
+workspace_router = Router(tags=["workspace"])
+client_router = Router(tags=["client"])
+
+
+class HealthOut(Schema):
+    """Whether the server is up."""
+
+    status: str
+    db_schema: str
+    version: str
+
+
+class ReadyOut(Schema):
+    """Whether the server can do its work; each part by name: `ok`, or what is wrong."""
+
+    status: str
+    checks: dict[str, str]
+
+
+class MeOut(Schema):
+    """Who is calling."""
+
+    id: UUID
+    email: str
+    name: str
+    is_admin: bool
+    groups: list[str]
+
+
+class WelcomeIn(Schema):
+    """How the caller reaches the server."""
+
+    server_url: str = Field("", description="Address to write into the text.", max_length=500)
+
+
+class WelcomeOut(Schema):
+    """The text for CLAUDE.md of a workspace."""
+
+    content: str
+
+
+class InitialWorkspaceOut(Schema):
+    """Whether the company has a template for workspaces."""
+
+    configured: bool
+    synced: bool
+    template_source: str | None
+    template_sha: str | None
+    synced_at: str | None
+    files: list[str]
+
+
+class MemoryBundleOut(Schema):
+    """Shared knowledge for workspaces."""
+
+    mandatory: list[dict[str, str]]
+    approved: list[dict[str, str]]
+
+
+class LatestClientOut(Schema):
+    """The client that this server offers; nulls: none that should replace an older one."""
+
+    version: str | None
+    wheel_filename: str | None
+    download_url_path: str | None
+
+
+@health_router.get("/health", response=HealthOut, operation_id="get_health")
+def get_health(request: HttpRequest) -> HealthOut:
+    """Say that the server answers. Cheap, and without a look at anything else."""
+    return HealthOut(status="ok", db_schema="ok", version=VERSION)
+
+
+@health_router.get("/ready", response={200: ReadyOut, 503: ReadyOut}, operation_id="get_ready")
+def get_ready(request: HttpRequest) -> Status[ReadyOut]:
+    """Say whether the database answers and the data folder can be written."""
+    checks = {"database": _check_database(), "storage": _check_storage(settings.LAYOUT)}
+    is_ready = all(state == "ok" for state in checks.values())
+    return Status(
+        200 if is_ready else 503, ReadyOut(status="ok" if is_ready else "not ready", checks=checks)
+    )
+
+
+@workspace_router.get("/me", response=MeOut, operation_id="get_me")
+def get_me(request: AuthedRequest) -> MeOut:
+    """Say who is calling."""
+    user = request.user
+    groups = list(Group.objects.of(user).values_list("name", flat=True))
+    return MeOut(
+        id=user.pk, email=user.email, name=user.name, is_admin=user.is_admin, groups=groups
+    )
+
+
+@workspace_router.get("/welcome", response=WelcomeOut, operation_id="get_welcome")
+def get_welcome(request: AuthedRequest, given: Query[WelcomeIn]) -> WelcomeOut:
+    """Return the text that tells an agent how to work in a workspace."""
+    tables = Table.objects.readable_by(request.user).order_by("name")
+    context = {
+        "instance": settings.CONFIG.instance_name,
+        "server_url": given.server_url or settings.CONFIG.server_url,
+        "user": request.user,
+        "tables": tables.only("name", "description", "query_mode")[:500],
+        "table_count": tables.count(),
+    }
+    return WelcomeOut(content=render_to_string("web/welcome.md", context))
+
+
+@workspace_router.get(
+    "/initial-workspace", response=InitialWorkspaceOut, operation_id="get_initial_workspace"
+)
+def get_initial_workspace(request: AuthedRequest) -> InitialWorkspaceOut:
+    """Say that there is no template: a client makes the workspace by itself."""
+    return InitialWorkspaceOut(
+        configured=False, synced=False, template_source=None, template_sha=None, synced_at=None,
+        files=[],
+    )  # fmt: skip
+
+
+@workspace_router.get("/memory/bundle", response=MemoryBundleOut, operation_id="get_memory_bundle")
+def get_memory_bundle(request: AuthedRequest) -> MemoryBundleOut:
+    """Return the shared knowledge, of which this release keeps none."""
+    return MemoryBundleOut(mandatory=[], approved=[])
+
+
+@client_router.get("/latest", response=LatestClientOut, operation_id="get_latest_client")
+def get_latest_client(request: HttpRequest) -> LatestClientOut:
+    """Say which client should replace older ones: none."""
+    return LatestClientOut(version=None, wheel_filename=None, download_url_path=None)
+
+
+def _check_database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM access_group")
+            cursor.fetchone()
+    except Exception as error:  # noqa: BLE001 (whatever is wrong is the answer)
+        return f"does not answer ({type(error).__name__})"
+    return "ok"
+
+
+def _check_storage(layout: Layout) -> str:
+    probe: Path = layout.tmp / f".ready-{uuid4().hex}"
+    try:
+        probe.write_bytes(b"ready")
+        probe.unlink()
+    except OSError as error:
+        return f"cannot be written: {error.strerror}"
+    return "ok"

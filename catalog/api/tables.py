@@ -1,0 +1,314 @@
+"""The tables: listed for readers, registered by administrators."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Schema
+from ninja.responses import Status
+from pydantic import ConfigDict, Field, field_validator
+
+from access.auth import AuthedRequest
+from catalog import connectors
+from catalog.connectors import DriftPolicy, QueryMode, SyncStrategy
+from catalog.models import Source, Table
+from catalog.services import registry
+from catalog.services.sources import SourceNotFoundError
+
+tables_router = Router(tags=["catalog"])
+admin_router = Router(tags=["registry"])
+
+
+class ColumnOut(Schema):
+    """One column of a table."""
+
+    name: str
+    type: str = Field(description="DuckDB type name.")
+    nullable: bool
+    description: str
+
+
+class TableOut(Schema):
+    """A table as its readers see it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": "orders", "name": "orders", "display_name": "Orders",
+                "description": "One row an order.", "source": "shop", "source_type": "files",
+                "folder": "sales", "sync_strategy": "full_refresh", "query_mode": "local",
+                "rows": 1000, "size_bytes": 24147, "updated": "2026-01-01T00:00:00Z",
+                "version": 3, "incidents": 0, "columns": [],
+            }
+        }
+    )  # fmt: skip
+
+    id: str = Field(description="The table's one name; the same as `name`.")
+    name: str
+    display_name: str
+    description: str
+    source: str = Field(description="Name of the source it comes from.")
+    source_type: str
+    folder: str | None
+    sync_strategy: str
+    query_mode: str
+    rows: int | None = Field(description="Rows of the version in service; null without one.")
+    size_bytes: int | None
+    updated: datetime | None = Field(description="When the version in service was published.")
+    version: int | None
+    incidents: int = Field(description="Open incidents: why newer data is held back.")
+    columns: list[ColumnOut]
+
+    @staticmethod
+    def resolve_id(table: Table) -> str:
+        return table.name
+
+    @staticmethod
+    def resolve_source(table: Table) -> str:
+        return table.source.slug
+
+    @staticmethod
+    def resolve_source_type(table: Table) -> str:
+        return table.source.source_type
+
+    @staticmethod
+    def resolve_folder(table: Table) -> str | None:
+        return table.folder.slug if table.folder else None
+
+    @staticmethod
+    def resolve_rows(table: Table) -> int | None:
+        return table.current_version.rows if table.current_version else None
+
+    @staticmethod
+    def resolve_size_bytes(table: Table) -> int | None:
+        return table.current_version.bytes if table.current_version else None
+
+    @staticmethod
+    def resolve_updated(table: Table) -> datetime | None:
+        return table.current_version.created_at if table.current_version else None
+
+    @staticmethod
+    def resolve_version(table: Table) -> int | None:
+        return table.current_version.number if table.current_version else None
+
+    @staticmethod
+    def resolve_incidents(table: Table) -> int:
+        return sum(incident.closed_at is None for incident in table.incidents.all())
+
+    @staticmethod
+    def resolve_columns(table: Table) -> list[Any]:
+        return list(table.columns.all())
+
+
+class TablesOut(Schema):
+    """A list of tables."""
+
+    tables: list[TableOut]
+    count: int
+
+
+class CatalogIn(Schema):
+    """What to list."""
+
+    source: str = Field("", description="Only the tables of the source with this name.")
+
+
+class RegistrationFields(Schema):
+    """What can be said of a table; all optional in an update, where null clears."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    display_name: str | None = None
+    folder: str | None = Field(None, description="Grouping; made when there is none of that name.")
+    description: str | None = None
+    bucket: str | None = Field(None, description="Schema, dataset or bucket at the source.")
+    source_table: str | None = Field(None, description="Name, file or pattern at the source.")
+    source_query: str | None = Field(None, description="Query of a materialized table.")
+    options: dict[str, Any] | None = Field(None, description="Settings for the connector.")
+    query_mode: QueryMode | None = None
+    sync_schedule: str | None = Field(None, description="`every 6h`, `daily 07:00` (UTC).")
+    sync_strategy: SyncStrategy | None = None
+    primary_key: list[str] | None = Field(None, description="A list, or names with commas.")
+    incremental_column: str | None = None
+    incremental_window_days: int | None = Field(None, ge=0)
+    max_history_days: int | None = Field(None, ge=0)
+    initial_load_chunk_days: int | None = Field(None, ge=1)
+    partition_by: str | None = None
+    partition_granularity: str | None = None
+    where_filters: list[dict[str, Any]] | None = None
+    drift_policy: DriftPolicy | None = None
+    server_only: bool | None = None
+    profile_after_sync: bool | None = Field(None, description="Accepted, without effect.")
+
+    @field_validator("primary_key", mode="before")
+    @classmethod
+    def _split_names(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return [name.strip() for name in value.split(",") if name.strip()]
+        return value
+
+    def given(self) -> dict[str, Any]:
+        """Return what was said, with null as the empty value of its kind."""
+        values = self.model_dump(exclude_unset=True, mode="python")
+        values.pop("profile_after_sync", None)
+        for name in ("name", "source", "source_type"):
+            values.pop(name, None)
+        return {
+            name: _CLEARED.get(name, "") if value is None else value
+            for name, value in values.items()
+        }
+
+
+_CLEARED: dict[str, Any] = {
+    "options": {}, "primary_key": [], "where_filters": [], "server_only": False,
+    "query_mode": QueryMode.LOCAL, "sync_strategy": SyncStrategy.FULL_REFRESH,
+    "drift_policy": DriftPolicy.EVOLVE, "incremental_window_days": None,
+    "max_history_days": None, "initial_load_chunk_days": None,
+}  # fmt: skip
+
+
+class RegisterIn(RegistrationFields):
+    """A table to be registered."""
+
+    name: str = Field(description="Becomes the table's one name; made into a slug where needed.")
+    source: str | None = Field(None, description="Name of the source.")
+    source_type: str | None = Field(None, description="Enough where one source is of that type.")
+
+
+class RegisteredOut(Schema):
+    """What was registered."""
+
+    id: str
+    name: str
+    status: str
+    source: str
+    view_name: str
+
+
+class UpdatedOut(Schema):
+    """What was changed."""
+
+    id: str
+    updated: list[str]
+
+
+class RegistryRowOut(TableOut):
+    """A table as administrators see it."""
+
+    bucket: str
+    source_table: str
+    source_query: str
+    options: dict[str, Any]
+    sync_schedule: str
+    primary_key: list[str]
+    drift_policy: str
+    is_pinned: bool
+    registered_at: datetime
+    last_sync_error: str | None = Field(description="Message of the open incident, if any.")
+
+    @staticmethod
+    def resolve_last_sync_error(table: Table) -> str | None:
+        open_ones = [found for found in table.incidents.all() if found.closed_at is None]
+        return open_ones[0].message if open_ones else None
+
+
+class RegistryOut(Schema):
+    """All registered tables."""
+
+    tables: list[RegistryRowOut]
+    count: int
+
+
+class PrecheckOut(Schema):
+    """What would be registered."""
+
+    ok: bool
+    table: dict[str, Any]
+
+
+@tables_router.get("/catalog/tables", response=TablesOut, operation_id="list_tables")
+def list_tables(request: AuthedRequest, wanted: Query[CatalogIn]) -> TablesOut:
+    """List the tables the caller may read."""
+    tables = _shown(Table.objects.readable_by(request.user))
+    if wanted.source:
+        tables = tables.filter(source__slug__iexact=wanted.source)
+    found = list(tables)
+    return TablesOut.model_construct(tables=found, count=len(found))
+
+
+@admin_router.get("/registry", response=RegistryOut, operation_id="list_registry")
+def list_registry(request: HttpRequest) -> RegistryOut:
+    """List all registered tables."""
+    found = list(_shown(Table.objects.all()))
+    return RegistryOut.model_construct(tables=found, count=len(found))
+
+
+@admin_router.post("/register-table", response={201: RegisteredOut}, operation_id="register_table")
+def register_table(request: AuthedRequest, data: RegisterIn) -> Status[RegisteredOut]:
+    """Add a table to the registry. It has no rows until it is extracted, and no readers until
+    it is granted."""
+    table = registry.register_table(
+        source=_source_of(data), name=data.name, by=request.user, **data.given()
+    )
+    return Status(
+        201,
+        RegisteredOut(
+            id=table.name, name=table.name, status="registered", source=table.source.slug,
+            view_name=table.name,
+        ),
+    )  # fmt: skip
+
+
+@admin_router.post("/register-table/precheck", response=PrecheckOut, operation_id="precheck_table")
+def precheck_table(request: AuthedRequest, data: RegisterIn) -> PrecheckOut:
+    """Say whether a table could be registered like this; nothing is kept."""
+    source = _source_of(data)
+    table = registry.precheck_table(source=source, name=data.name, **data.given())
+    return PrecheckOut(
+        ok=True,
+        table={
+            "name": table.name, "source_type": source.source_type, "source": source.slug,
+            "bucket": table.bucket, "source_table": table.source_table, "rows": None,
+            "size_bytes": None, "columns": [], "column_count": 0,
+        },
+    )  # fmt: skip
+
+
+@admin_router.put("/registry/{name}", response=UpdatedOut, operation_id="update_table")
+def update_table(request: AuthedRequest, name: str, data: RegistrationFields) -> UpdatedOut:
+    """Change what is given; what is left out stays, null clears."""
+    table = registry.find_table(name)
+    changed = registry.update_table(table=table, by=request.user, **data.given())
+    return UpdatedOut(id=table.name, updated=changed)
+
+
+@admin_router.delete("/registry/{name}", response={204: None}, operation_id="unregister_table")
+def unregister_table(request: AuthedRequest, name: str) -> HttpResponse:
+    """Remove a table with its versions and grants."""
+    registry.unregister_table(table=registry.find_table(name), by=request.user)
+    return HttpResponse(status=204)
+
+
+def _source_of(data: RegisterIn) -> Source:
+    if data.source:
+        found = Source.objects.filter(slug__iexact=data.source).first()
+        if found is None:
+            raise SourceNotFoundError(f"There is no source named {data.source!r}.")
+        return found
+    if data.source_type:
+        return registry.sole_source(data.source_type)
+    known = sorted(connectors.installed())
+    raise registry.TableInvalidError(
+        "Say which source the table comes from.", hint="Give `source`.", source_types=known
+    )
+
+
+def _shown(tables: QuerySet[Table]) -> QuerySet[Table]:
+    return (
+        tables.select_related("source", "folder", "current_version")
+        .prefetch_related("columns", "incidents")
+        .order_by("name")
+    )

@@ -1,0 +1,223 @@
+"""The registry: tables registered, changed, unregistered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models.functions import Lower
+
+from access.models import User
+from access.services import audit, grants
+from agnes_site.core import slugs
+from agnes_site.core.errors import ConflictError, InvalidInputError, NotFoundError
+from catalog import connectors, schedules
+from catalog.connectors import QueryMode
+from catalog.models import Folder, Source, Table, TableName
+from catalog.services import showing
+from catalog.services.sources import checked_settings
+
+EDITABLE = (
+    "display_name", "folder", "bucket", "source_table", "query_mode", "source_query", "options",
+    "sync_schedule", "sync_strategy", "primary_key", "incremental_column",
+    "incremental_window_days", "max_history_days", "initial_load_chunk_days", "partition_by",
+    "partition_granularity", "where_filters", "drift_policy", "server_only", "description", "owner",
+)  # fmt: skip
+
+
+class TableExistsError(ConflictError):
+    """There is a table with this name already."""
+
+    code = "table_exists"
+    hint = "Choose another name, or update the existing table."
+
+
+class TableNotFoundError(NotFoundError):
+    """There is no such table, or none that the caller may read."""
+
+    code = "table_not_found"
+    hint = "Run `agnes catalog` to list the tables you may read."
+
+
+class QueryModeUnsupportedError(InvalidInputError):
+    """The connector cannot serve a table in this way."""
+
+    code = "query_mode_unsupported"
+
+
+class TableInvalidError(InvalidInputError):
+    """The table cannot be registered like this."""
+
+    code = "table_invalid"
+
+
+@transaction.atomic
+def register_table(
+    *, source: Source, name: str, by: User | None, folder: str = "", **fields: Any
+) -> Table:
+    """Add a table to the registry and record who added it.
+
+    ``name`` is kept where it can be a slug; otherwise it becomes the display name and an
+    alias, and the slug is made from it. ``fields`` are those of :data:`EDITABLE`.
+
+    Raises:
+        TableExistsError: the name is taken.
+        QueryModeUnsupportedError: the connector cannot serve the query mode.
+        SettingsInvalidError: the connector refuses the options of the table.
+        ScheduleInvalidError: the schedule is not understood.
+        TableInvalidError: a rule of the registry is broken; the message says which.
+    """
+    table = precheck_table(source=source, name=name, **fields)
+    table.registered_by, table.folder = by, _folder(folder)
+    table.save()
+    _add_names(table, original=name.strip())
+    showing.changed(table)
+    audit.record(
+        action="register_table", resource=f"table/{table.name}", actor=by,
+        after=audit.snapshot(table, EDITABLE),
+    )  # fmt: skip
+    return table
+
+
+def precheck_table(*, source: Source, name: str, folder: str = "", **fields: Any) -> Table:
+    """Return the table that :func:`register_table` would add, without adding it.
+
+    Raises:
+        As :func:`register_table`.
+    """
+    name = name.strip()
+    if not name:
+        raise TableInvalidError("A table needs a name.")
+    if TableName.objects.filter(name__iexact=name).exists():
+        raise TableExistsError(f"There is a table named {name!r} already.", table=name)
+    if not slugs.is_slug(name):
+        fields.setdefault("display_name", name[:200])
+    table = Table(name=_free_slug(name), source=source, **fields)
+    _check(table)
+    return table
+
+
+@transaction.atomic
+def update_table(*, table: Table, by: User | None, **fields: Any) -> list[str]:
+    """Change what ``fields`` name and nothing else; return the names of what was changed.
+
+    Raises:
+        QueryModeUnsupportedError, SettingsInvalidError, ScheduleInvalidError,
+        TableInvalidError: as for :func:`register_table`, for the table as it would be.
+    """
+    table = Table.objects.select_for_update().select_related("source").get(pk=table.pk)
+    before = audit.snapshot(table, EDITABLE)
+    if isinstance(fields.get("folder"), str):
+        fields["folder"] = _folder(fields["folder"])
+    leaves_materialized = fields.get("query_mode", table.query_mode) != QueryMode.MATERIALIZED
+    if leaves_materialized and "source_query" not in fields:
+        fields["source_query"] = ""
+    showing.changed(table)  # the groups that lose it with its old folder
+    changed = [name for name, value in fields.items() if getattr(table, name) != value]
+    for name in changed:
+        setattr(table, name, fields[name])
+    _check(table)
+    table.save(update_fields=changed)
+    showing.changed(table)
+    if changed:
+        after = audit.snapshot(table, EDITABLE)
+        audit.record(
+            action="update_table", resource=f"table/{table.name}", actor=by,
+            before={name: before[name] for name in changed if name in before},
+            after={name: after[name] for name in changed if name in after},
+        )  # fmt: skip
+    return changed
+
+
+@transaction.atomic
+def unregister_table(*, table: Table, by: User | None) -> None:
+    """Remove a table with its versions, grants and names; its files go later."""
+    showing.changed(table)
+    grants.revoke_all(resource_type="table", resource_id=table.name, by=by)
+    audit.record(
+        action="unregister_table", resource=f"table/{table.name}", actor=by,
+        before=audit.snapshot(table, EDITABLE),
+    )  # fmt: skip
+    Table.objects.filter(pk=table.pk).update(current_version=None)
+    table.delete()
+
+
+def find_table(name: str, *, among: Any = None) -> Table:
+    """Return the table with this name or alias, written in any case.
+
+    ``among`` limits the search, for example to what a caller may read.
+
+    Raises:
+        TableNotFoundError: there is none.
+    """
+    tables = Table.objects.all() if among is None else among
+    found: Table | None = (
+        tables.filter(names__name__iexact=name).select_related("source", "current_version").first()
+    )
+    if found is None:
+        raise TableNotFoundError(f"There is no table named {name!r}.", table=name)
+    return found
+
+
+def sole_source(source_type: str) -> Source:
+    """Return the only source of a type.
+
+    Raises:
+        TableInvalidError: there is none, or there are several; they are named.
+    """
+    connector = connectors.get(source_type)
+    found = list(Source.objects.filter(source_type=connector.source_type)[:20])
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(source.slug for source in found) or "none"
+    raise TableInvalidError(
+        f"Say which source of type {connector.source_type} the table comes from; there are: "
+        f"{names}.",
+        hint="Give `source`.",
+        sources=[source.slug for source in found],
+    )
+
+
+def _check(table: Table) -> None:
+    connector = connectors.get(table.source.source_type)
+    if table.query_mode not in connector.query_modes:
+        modes = ", ".join(sorted(connector.query_modes))
+        raise QueryModeUnsupportedError(
+            f"A source of type {connector.source_type} serves {modes} tables, not "
+            f"{table.query_mode} ones.",
+            hint=f"Choose one of: {modes}.",
+        )
+    table.options = checked_settings(connector.table_schema, table.options)
+    schedules.checked(table.sync_schedule)
+    try:
+        table.full_clean(exclude=["registered_by", "current_version"])
+    except ValidationError as error:
+        messages = [message for found in error.message_dict.values() for message in found]
+        raise TableInvalidError(" ".join(messages), fields=sorted(error.message_dict)) from None
+
+
+def _folder(name: str) -> Folder | None:
+    if not name.strip():
+        return None
+    found = Folder.objects.filter(slug__iexact=name.strip()).first()
+    if found is None:
+        taken = set(Folder.objects.values_list(Lower("slug"), flat=True))
+        found = Folder.objects.create(
+            slug=slugs.slug(name.strip(), taken=taken), display_name=name.strip()[:200]
+        )
+    return found
+
+
+def _free_slug(name: str) -> str:
+    stem = slugs.slug(name).lower()
+    taken = set(
+        TableName.objects.filter(name__istartswith=stem[:60]).values_list(Lower("name"), flat=True)
+    )
+    return slugs.slug(name, taken=taken)
+
+
+def _add_names(table: Table, *, original: str) -> None:
+    TableName.objects.create(table=table, name=table.name, is_alias=False)
+    if original != table.name and len(original) <= 255:
+        TableName.objects.create(table=table, name=original, is_alias=True)

@@ -1,0 +1,116 @@
+"""Sources: added, changed, removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from pydantic import BaseModel, ValidationError
+
+from access.models import User
+from access.services import audit, grants
+from agnes_site.core.errors import ConflictError, InvalidInputError, NotFoundError
+from catalog import connectors, schedules
+from catalog.models import Source
+
+AUDITED = ("source_type", "display_name", "config", "schedule", "is_paused", "concurrency")
+
+
+class SourceExistsError(ConflictError):
+    """There is a source with this name already."""
+
+    code = "source_exists"
+    hint = "Choose another name."
+
+
+class SourceNotFoundError(NotFoundError):
+    """There is no such source."""
+
+    code = "source_not_found"
+    status = 422
+    hint = "The admin lists the sources; their names are given there."
+
+
+class SourceInUseError(ConflictError):
+    """Tables still come from this source."""
+
+    code = "source_in_use"
+    hint = "Unregister its tables first."
+
+
+class SettingsInvalidError(InvalidInputError):
+    """The settings do not fit what the connector expects."""
+
+    code = "settings_invalid"
+
+
+@transaction.atomic
+def add_source(
+    *,
+    slug: str,
+    source_type: str,
+    config: Mapping[str, Any],
+    by: User | None,
+    display_name: str = "",
+    schedule: str = "",
+) -> Source:
+    """Add a source whose settings its connector accepts.
+
+    Raises:
+        SourceExistsError: the name is taken.
+        UnknownSourceTypeError: no installed connector serves this type.
+        SettingsInvalidError: the connector refuses the settings.
+        ScheduleInvalidError: the schedule is not understood.
+    """
+    connector = connectors.get(source_type)
+    if Source.objects.filter(slug__iexact=slug).exists():
+        raise SourceExistsError(f"There is a source named {slug!r} already.")
+    source = Source(
+        slug=slug,
+        source_type=connector.source_type,
+        display_name=display_name,
+        config=checked_settings(connector.config_schema, config),
+        schedule=schedules.checked(schedule),
+    )
+    source.full_clean()
+    source.save()
+    audit.record(
+        action="source.create", resource=f"source/{slug}", actor=by,
+        after=audit.snapshot(source, AUDITED),
+    )  # fmt: skip
+    return source
+
+
+@transaction.atomic
+def remove_source(*, source: Source, by: User | None) -> None:
+    """Remove a source that no table comes from, with the grants on it.
+
+    Raises:
+        SourceInUseError: tables still come from it.
+    """
+    count = source.tables.count()
+    if count:
+        raise SourceInUseError(f"{count} tables come from {source}.", tables=count)
+    grants.revoke_all(resource_type="source", resource_id=source.slug, by=by)
+    audit.record(
+        action="source.delete", resource=f"source/{source.slug}", actor=by,
+        before=audit.snapshot(source, AUDITED),
+    )  # fmt: skip
+    source.delete()
+
+
+def checked_settings(schema: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` as ``schema`` accepts them, ready to be stored as JSON.
+
+    Raises:
+        SettingsInvalidError: a value is missing, unknown or of the wrong type; it is named.
+    """
+    try:
+        return schema.model_validate(dict(values)).model_dump(mode="json", exclude_unset=True)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(part) for part in item['loc']) or 'settings'}: {item['msg']}"
+            for item in error.errors(include_url=False, include_input=False)
+        ]
+        raise SettingsInvalidError("; ".join(problems), problems=problems) from None

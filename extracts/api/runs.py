@@ -1,0 +1,237 @@
+"""Runs: asked for, looked at, followed, ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db import close_old_connections
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from ninja import Body, Router, Schema
+from pydantic import ConfigDict, Field
+
+from access.auth import AuthedRequest
+from agnes_site.core.errors import ConflictError, InvalidInputError, NotFoundError
+from catalog.connectors import QueryMode
+from catalog.models import Table
+from catalog.services import registry
+from extracts.models import Run, RunTrigger
+from extracts.services import runs, scanning
+
+admin_router = Router(tags=["runs"])
+status_router = Router(tags=["runs"])
+
+STREAM_SECONDS = 25
+_POLL_SECONDS = 0.5
+
+
+class RunNotFoundError(NotFoundError):
+    """There is no such run."""
+
+    code = "run_not_found"
+
+
+class SyncInProgressError(ConflictError):
+    """Everything that was asked for is running already."""
+
+    code = "sync_already_in_progress"
+    hint = "Follow the runs that are listed, or ask again when they are done."
+
+
+class TriggerInvalidError(InvalidInputError):
+    """The body is neither empty, a list of names, nor an object with `tables`."""
+
+    code = "trigger_invalid"
+    hint = 'Send nothing for all tables, or `{"tables": ["orders"]}`.'
+
+
+class RunOut(Schema):
+    """One run."""
+
+    id: UUID
+    table: str | None
+    source: str | None
+    kind: str
+    trigger: str
+    state: str = Field(description="queued, running, succeeded, failed, cancelled or skipped.")
+    phase: str
+    done: int
+    total: int | None
+    message: str
+    rows: int | None
+    bytes: int | None
+    version: int | None
+    attempt: int
+    error: dict[str, str] | None = Field(description="code, message and hint of a failed run.")
+    queued_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @staticmethod
+    def resolve_table(run: Run) -> str | None:
+        return run.table.name if run.table else None
+
+    @staticmethod
+    def resolve_source(run: Run) -> str | None:
+        return run.source.slug if run.source else None
+
+    @staticmethod
+    def resolve_version(run: Run) -> int | None:
+        return run.version_number
+
+    @staticmethod
+    def resolve_error(run: Run) -> dict[str, str] | None:
+        if not run.error_code:
+            return None
+        return {"code": run.error_code, "message": run.error_message, "hint": run.error_hint}
+
+
+class RunDetailOut(RunOut):
+    """One run with its log."""
+
+    log: str
+
+
+class TriggeredOut(Schema):
+    """The runs that were asked for."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "status": "triggered",
+                "tables": ["orders"],
+                "message": "1 run was started.",
+                "runs": [{"id": "5f1c…", "table": "orders", "state": "queued", "is_new": True}],
+            }
+        }
+    )
+
+    status: str
+    tables: list[str]
+    message: str
+    runs: list[dict[str, Any]] = Field(description="id, table, state, is_new of each run.")
+
+
+class StatusOut(Schema):
+    """Whether work is going on."""
+
+    locked: bool
+    queued: int
+    running: int
+
+
+@status_router.get("/sync/status", response=StatusOut, operation_id="get_sync_status")
+def get_sync_status(request: HttpRequest) -> StatusOut:
+    """Say whether runs are queued or running. Public: it tells no names."""
+    states = list(Run.objects.open().values_list("state", flat=True))
+    running = states.count("running")
+    return StatusOut(locked=bool(states), queued=len(states) - running, running=running)
+
+
+@admin_router.post("/sync/trigger", response=TriggeredOut, operation_id="trigger_sync")
+def trigger_sync(request: AuthedRequest, wanted: Body[Any] = None) -> TriggeredOut:
+    """Extract tables now: all of them, or the named ones.
+
+    What is queued or running already is returned as it is.
+    """
+    names = _names(wanted)
+    if names is None:
+        scanning.scan()
+        tables = list(
+            Table.objects.exclude(query_mode=QueryMode.REMOTE)
+            .filter(source__is_paused=False)
+            .select_related("source")
+        )
+    else:
+        tables = [registry.find_table(name) for name in names]
+    asked = [
+        runs.request_run(table=table, by=request.user, trigger=RunTrigger.API)
+        for table in tables
+        if table.query_mode != QueryMode.REMOTE
+    ]
+    described = [
+        {"id": str(run.pk), "table": table.name, "state": run.state, "is_new": is_new}
+        for (run, is_new), table in zip(asked, tables, strict=False)
+    ]
+    new = sum(is_new for _, is_new in asked)
+    if asked and not new:
+        raise SyncInProgressError("All of this is running already.", runs=described)
+    message = f"{new} run{' was' if new == 1 else 's were'} started."
+    return TriggeredOut(
+        status="triggered", tables=[table.name for table in tables], message=message, runs=described
+    )
+
+
+@admin_router.get("/runs", response=list[RunOut], operation_id="list_runs")
+def list_runs(request: HttpRequest, limit: int = 50) -> list[Run]:
+    """List the newest runs, at most 500."""
+    newest = Run.objects.select_related("table", "source").order_by("-queued_at")
+    return list(newest[: max(1, min(limit, 500))])
+
+
+@admin_router.get("/runs/{run_id}", response=RunDetailOut, operation_id="get_run")
+def get_run(request: HttpRequest, run_id: UUID) -> Run:
+    """Return one run with its log."""
+    return _find(run_id)
+
+
+@admin_router.get("/runs/{run_id}/progress", operation_id="follow_run")
+def follow_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """Follow a run by server-sent events, one for each change; reconnect when the stream ends.
+
+    The stream ends when the run does, and after 25 seconds in any case.
+    """
+    _find(run_id)
+    response = StreamingHttpResponse(_events(run_id), content_type="text/event-stream")
+    response["Cache-Control"] = "no-cache"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+@admin_router.post("/runs/{run_id}/cancel", response=RunOut, operation_id="cancel_run")
+def cancel_run(request: AuthedRequest, run_id: UUID) -> Run:
+    """End a run; it publishes nothing more."""
+    run = _find(run_id)
+    runs.cancel(run=run, by=request.user)
+    return run
+
+
+def _find(run_id: UUID) -> Run:
+    run = Run.objects.select_related("table", "source").filter(pk=run_id).first()
+    if run is None:
+        raise RunNotFoundError(f"There is no run {run_id}.")
+    return run
+
+
+def _events(run_id: UUID) -> Iterator[bytes]:
+    last = b""
+    ends = time.monotonic() + STREAM_SECONDS
+    yield b"retry: 500\n\n"
+    try:
+        while time.monotonic() < ends:
+            run = Run.objects.select_related("table", "source").filter(pk=run_id).first()
+            if run is None:
+                return
+            event = orjson.dumps(RunOut.from_orm(run).model_dump(mode="json"))
+            if event != last:
+                yield b"data: " + event + b"\n\n"
+                last = event
+            if not run.is_open:
+                return
+            time.sleep(_POLL_SECONDS)
+    finally:
+        close_old_connections()
+
+
+def _names(wanted: Any) -> list[str] | None:
+    if isinstance(wanted, dict) and set(wanted) == {"tables"}:
+        wanted = wanted["tables"]
+    if wanted is None:
+        return None
+    if not isinstance(wanted, list) or not all(isinstance(name, str) for name in wanted):
+        raise TriggerInvalidError("The body is not a list of names.")
+    return list(dict.fromkeys(wanted))

@@ -1,0 +1,130 @@
+"""What a child process does for a run: call the connector, validate what it brought."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from agnes_site.core.failpoints import failpoint
+from agnes_site.core.progress import Progress
+from catalog import connectors
+from catalog.connectors import (
+    Capability,
+    ColumnSpec,
+    DriftPolicy,
+    ExtractRequest,
+    ExtractResult,
+    TableRequest,
+)
+from extracts.engine import publish
+from extracts.engine.candidate import CandidateFolder
+from extracts.engine.publish import ValidatedPart
+
+
+def extract(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Bring one table as a validated candidate into ``arguments["folder"]``.
+
+    Raises:
+        AgnesError: as the connector or the validation says.
+    """
+    connector = connectors.get(arguments["source_type"])
+    config = connector.config_schema.model_validate(arguments["config"])
+    table = table_request(connector, arguments["table"])
+    request = ExtractRequest(table=table, state=arguments["state"])
+    out = CandidateFolder(Path(arguments["folder"]), progress=progress)
+    bring = connector.run_sql if arguments["runs_sql"] else connector.extract
+    result = bring(config, arguments["secrets"], request, out)
+    failpoint("extract.candidate_written")
+    if result.is_unchanged:
+        return _answer(result, parts=[], combined=None, notes=result.notes)
+    parts = _validated(result, progress)
+    drift = publish.compare_schemas(
+        table.known_columns,
+        parts[0].columns if parts else table.known_columns,
+        policy=DriftPolicy(arguments["drift_policy"]),
+    )
+    combined = _combined(arguments, result, parts, out, progress)
+    failpoint("publish.validated")
+    notes = [*result.notes, *([f"Columns: {drift}"] if drift and table.known_columns else [])]
+    return _answer(result, parts=parts, combined=combined, notes=notes)
+
+
+def test(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Try the connection of a source."""
+    connector = connectors.get(arguments["source_type"])
+    config = connector.config_schema.model_validate(arguments["config"])
+    health = connector.test(config, arguments["secrets"])
+    return {"message": health.message, "details": dict(health.details)}
+
+
+def discover(arguments: Mapping[str, Any], progress: Progress) -> list[dict[str, Any]]:
+    """Return the tables that a source offers."""
+    connector = connectors.get(arguments["source_type"])
+    if Capability.DISCOVER not in connector.capabilities:
+        raise connector.unsupported(Capability.DISCOVER)
+    config = connector.config_schema.model_validate(arguments["config"])
+    return [asdict(spec) for spec in connector.discover(config, arguments["secrets"])]
+
+
+def table_request(connector: connectors.Connector, given: Mapping[str, Any]) -> TableRequest:
+    """Return a table as its connector takes it."""
+    return TableRequest(
+        name=given["name"],
+        bucket=given["bucket"],
+        source_table=given["source_table"],
+        source_query=given["source_query"],
+        primary_key=tuple(given["primary_key"]),
+        options=connector.table_schema.model_validate(given["options"]),
+        known_columns=tuple(ColumnSpec(**column) for column in given["known_columns"]),
+    )
+
+
+def _validated(result: ExtractResult, progress: Progress) -> list[ValidatedPart]:
+    parts = []
+    for number, part in enumerate(result.parts, start=1):
+        progress("validate", done=number, total=len(result.parts))
+        found = publish.validate(part.path, key=part.key, expected_rows=part.rows)
+        parts.append(found)
+    publish.check_one_schema(parts)
+    return parts
+
+
+def _combined(
+    arguments: Mapping[str, Any],
+    result: ExtractResult,
+    parts: list[ValidatedPart],
+    out: CandidateFolder,
+    progress: Progress,
+) -> ValidatedPart | None:
+    """Make the one file that clients without parts are given, where the table is small enough."""
+    replaced = {part.key for part in parts} | set(result.removed_parts)
+    kept = [] if result.is_complete else arguments["kept_parts"]
+    files = {key: Path(path) for key, path in kept if key not in replaced}
+    files |= {part.key: part.path for part in parts}
+    size = sum(path.stat().st_size for path in files.values())
+    if len(files) < 2 or size > arguments["combined_max_bytes"]:
+        return None
+    progress("combine")
+    path = out.scratch / "combined.parquet"
+    written = publish.combine([files[key] for key in sorted(files)], path)
+    return publish.validate(path, expected_rows=written.rows)
+
+
+def _answer(
+    result: ExtractResult,
+    *,
+    parts: list[ValidatedPart],
+    combined: ValidatedPart | None,
+    notes: Any,
+) -> dict[str, Any]:
+    return {
+        "parts": [asdict(part) for part in parts],
+        "removed_parts": list(result.removed_parts),
+        "is_complete": result.is_complete,
+        "is_unchanged": result.is_unchanged,
+        "state": dict(result.state),
+        "combined": asdict(combined) if combined else None,
+        "notes": list(notes),
+    }

@@ -1,0 +1,188 @@
+"""One child process per run: what may go wrong there goes wrong there only."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agnes_site.core.errors import AgnesError, UpstreamError
+from agnes_site.core.progress import Progress
+from extracts.engine.zygote import Channel
+
+ROOT = Path(__file__).resolve().parents[2]
+_POLL_SECONDS = 0.5
+
+
+class ChildFailedError(AgnesError):
+    """The work was refused or failed; ``code``, ``message`` and ``hint`` are those of the child."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        super().__init__(str(given["message"]), hint=str(given["hint"]), **given["details"])
+        self.code = str(given["code"])  # type: ignore[misc]  # that of the child, not of a class
+        self.status = int(given["status"])  # type: ignore[misc]
+
+
+class ChildCrashedError(UpstreamError):
+    """The child process ended without an answer."""
+
+    code = "child_crashed"
+    hint = "Often memory: raise AGNES_RUN_MEMORY_BYTES. Else the data crashed the reader."
+
+
+class ChildTimeoutError(UpstreamError):
+    """The work took longer than one run may take."""
+
+    code = "run_timeout"
+    hint = "Raise AGNES_EXTRACTOR_TIMEOUT_SEC, or bring less in one run."
+
+
+class ChildStoppedError(AgnesError):
+    """The work was ended because the caller no longer wants it."""
+
+    code = "run_stopped"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a child is to do: ``function`` is ``"module:name"``, called with arguments and report.
+
+    ``arguments`` and the result travel as JSON over a private socket; ``environ`` is the whole
+    environment of the child; ``memory_bytes`` is the address space it may add to its own.
+    """
+
+    function: str
+    arguments: Mapping[str, Any]
+    environ: Mapping[str, str] = field(default_factory=dict)
+    memory_bytes: int = 4 * 1024**3
+    timeout_seconds: float = 3600
+    failpoint: Mapping[str, str] = field(default_factory=dict)
+
+
+def run(job: Job, *, progress: Progress, should_stop: Callable[[], bool] = lambda: False) -> Any:
+    """Do ``job`` in a child process and return its result.
+
+    ``should_stop`` is asked about twice a second; when it says so, the child is killed.
+
+    Raises:
+        ChildFailedError: the work itself failed, with a code of its own.
+        ChildCrashedError, ChildTimeoutError, ChildStoppedError: the child is gone.
+    """
+    deadline = time.monotonic() + job.timeout_seconds
+    with _connect() as connection:
+        channel = Channel(connection)
+        channel.send(
+            {
+                "function": job.function,
+                "arguments": job.arguments,
+                "environ": dict(job.environ),
+                "memory_bytes": job.memory_bytes,
+                "failpoint": dict(job.failpoint),
+            }
+        )
+        child: int | None = None
+        try:
+            while True:
+                if not select.select([connection], [], [], _POLL_SECONDS)[0]:
+                    _check(deadline, should_stop)
+                    continue
+                message = channel.receive()
+                if message is None:
+                    raise ChildCrashedError("The process that did the work ended without a word.")
+                if "pid" in message:
+                    child = os.pidfd_open(int(message["pid"]))
+                elif "error" in message:
+                    raise ChildFailedError(message["error"])
+                elif "result" in message:
+                    return message["result"]
+                else:
+                    progress(**message)
+                    _check(deadline, should_stop)
+        finally:
+            if child is not None:
+                _kill(child)
+
+
+def _check(deadline: float, should_stop: Callable[[], bool]) -> None:
+    if should_stop():
+        raise ChildStoppedError("The work was stopped.")
+    if time.monotonic() > deadline:
+        raise ChildTimeoutError("The work took longer than one run may take.")
+
+
+def _kill(child: int) -> None:
+    try:
+        signal.pidfd_send_signal(child, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # it has ended by itself
+    finally:
+        os.close(child)
+
+
+@dataclass
+class _Zygote:
+    """A running zygote, usable only in the process that started it."""
+
+    owner: int
+    control: socket.socket
+    process: subprocess.Popen[bytes]
+
+    @classmethod
+    def start(cls, preload: Sequence[str]) -> _Zygote:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "extracts.engine.zygote", str(theirs.fileno()), *preload],
+                cwd=ROOT,
+                env=_BARE_ENVIRONMENT,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+        return cls(owner=os.getpid(), control=ours, process=process)
+
+    def is_usable(self) -> bool:
+        return self.owner == os.getpid() and self.process.poll() is None
+
+    def send(self, connection: socket.socket) -> None:
+        socket.send_fds(self.control, [b"j"], [connection.fileno()])
+
+
+# No secret and nothing of the caller's; the rest keeps the process to one thread and lean.
+_BARE_ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUNBUFFERED": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "MALLOC_ARENA_MAX": "2",
+}
+PRELOAD = ("pyarrow.parquet", "extracts.connectors.work")
+
+_zygote: _Zygote | None = None
+_starting = threading.Lock()
+
+
+def _connect() -> socket.socket:
+    """Return a socket whose other end a new child holds."""
+    global _zygote
+    ours, theirs = socket.socketpair()
+    with theirs, _starting:
+        if _zygote is None or not _zygote.is_usable():
+            _zygote = _Zygote.start(PRELOAD)
+        try:
+            _zygote.send(theirs)
+        except OSError:
+            _zygote = _Zygote.start(PRELOAD)
+            _zygote.send(theirs)
+    return ours

@@ -1,0 +1,156 @@
+"""The warm process from which the children that do risky work are forked.
+
+It is started with a bare environment, imports once what the children need, runs a single
+thread, and never reads what a caller sends: it receives the socket of a job and forks a child
+that reads it. When the process that started it goes away, it ends, and its children with it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from agnes_site.core import failpoints
+from agnes_site.core.errors import AgnesError
+
+_PR_SET_PDEATHSIG = 1
+logger = logging.getLogger(__name__)
+
+
+class Channel:
+    """Messages as JSON, one a line, over a connected socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self._reader = connection.makefile("rb")
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send one message."""
+        self.connection.sendall(json.dumps(message, default=str).encode() + b"\n")
+
+    def receive(self) -> dict[str, Any] | None:
+        """Return the next message, or ``None`` when the other side is gone."""
+        line = self._reader.readline()
+        if not line.endswith(b"\n"):
+            return None
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+
+def main(control_descriptor: int, preload: list[str]) -> None:
+    """Fork a child for each job whose socket arrives, until the other side is gone."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    control = socket.socket(fileno=control_descriptor)
+    for module in preload:
+        import_module(module)
+    # Importing DuckDB opens an instance with a thread; forking wants a single one.
+    duckdb.default_connection().close()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getpid()
+    while True:
+        _, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+        if not descriptors:
+            return
+        if os.fork() == 0:
+            control.close()
+            _work(socket.socket(fileno=descriptors[0]), parent)
+        os.close(descriptors[0])
+
+
+def _work(connection: socket.socket, parent: int) -> None:
+    """Do one job and end the process; nothing of the zygote is left to run after it."""
+    status = 1
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _die_with(parent)
+        os.setsid()
+        channel = Channel(connection)
+        job = channel.receive()
+        if job is not None:
+            channel.send({"pid": os.getpid()})
+            _confine(job)
+            _answer(channel, job)
+            status = 0
+    finally:
+        logging.shutdown()
+        os._exit(status)
+
+
+def _answer(channel: Channel, job: dict[str, Any]) -> None:
+    def report(phase: str, *, done: int = 0, total: int | None = None, message: str = "") -> None:
+        channel.send({"phase": phase, "done": done, "total": total, "message": message})
+
+    module, _, name = str(job["function"]).partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    try:
+        answer = {"result": function(job["arguments"], report)}
+    except AgnesError as error:
+        answer = {"error": _as_json(error)}
+    except MemoryError:
+        answer = {
+            "error": {
+                "code": "memory_exceeded",
+                "status": 500,
+                "message": "The work needs more memory than one run may use.",
+                "hint": "Raise AGNES_RUN_MEMORY_BYTES, or bring less in one run.",
+                "details": {},
+            }
+        }
+    except Exception as error:
+        logger.exception("A job failed unexpectedly")
+        answer = {
+            "error": {
+                "code": "internal_error",
+                "status": 500,
+                "message": f"The work failed unexpectedly ({type(error).__name__}).",
+                "hint": "The log of the worker has the details.",
+                "details": {},
+            }
+        }
+    channel.send(answer)
+
+
+def _as_json(error: AgnesError) -> dict[str, Any]:
+    return {
+        "code": error.code,
+        "status": error.status,
+        "message": error.message,
+        "hint": error.hint,
+        "details": error.details,
+    }
+
+
+def _confine(job: dict[str, Any]) -> None:
+    os.environ.clear()  # noqa: TID251 (the child's own, not a setting)
+    os.environ.update(job["environ"])  # noqa: TID251
+    failpoint = job.get("failpoint") or {}
+    once = failpoint.get("once")
+    failpoints.arm(failpoint.get("name", ""), once=Path(once) if once else None)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    limit = used + int(job["memory_bytes"])
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _die_with(parent: int) -> None:
+    """Ask the kernel to end this process when the zygote ends."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,200 @@
+"""Doing a run: the connector in a child process, then publish, then the faces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+from agnes_site.core.config import Config
+from agnes_site.core.errors import AgnesError
+from agnes_site.core.storage import Layout, remove_folder
+from catalog import connectors
+from catalog.connectors import ColumnSpec, QueryMode
+from catalog.models import Table
+from catalog.services.versions import FencedOffError, TablePinnedError
+from extracts.engine import process
+from extracts.engine.process import ChildStoppedError
+from extracts.engine.publish import ValidatedPart
+from extracts.models import Run, RunKind, RunState
+from extracts.services import publication, regeneration, runs, scanning
+from extracts.services.publication import Candidate
+from extracts.services.runs import Holding, LeaseLostError
+
+# Errors that speak of the data: the last good version stays, and an incident says why.
+HELD_CODES = frozenset({"parquet_damaged", "schema_drift", "candidate_empty", "bad_row"})
+
+
+def execute(run: Run) -> None:
+    """Do a claimed run to its end; failures end up in its row, not in the caller."""
+    with runs.hold(run) as holding:
+        try:
+            _WORK[RunKind(run.kind)](holding)
+        except (FencedOffError, LeaseLostError, ChildStoppedError):
+            holding.note("Another worker has taken over, or the run was cancelled.")
+        except TablePinnedError as error:
+            holding.finish(RunState.SKIPPED, error_code=error.code, error_message=error.message)
+        except AgnesError as error:
+            if run.table is not None and error.code in HELD_CODES:
+                publication.hold(table=run.table, error=error)
+            runs.fail(holding, error)
+        finally:
+            runs.ring_next(run.source)
+
+
+def _extract(holding: Holding) -> None:
+    run = holding.run
+    if run.table is None:
+        scanning.bring_source(holding)
+        return
+    if run.table.is_pinned:
+        raise TablePinnedError(f"{run.table.name} is pinned; release it to let new versions in.")
+    folder = staging(run)
+    remove_folder(folder)
+    folder.mkdir(parents=True)
+    try:
+        answer = process.run(
+            _job(run, run.table, folder),
+            progress=holding.progress,
+            should_stop=lambda: holding.is_lost,
+        )
+        for note in answer["notes"]:
+            holding.note(note)
+        if answer["is_unchanged"]:
+            holding.note("Nothing new at the source.")
+            _succeed(holding, run.table)
+            return
+        holding.check()
+        holding.progress("publish")
+        candidate = _candidate(answer)
+        version, is_new = publication.publish(table=run.table, run=run, candidate=candidate)
+    finally:
+        remove_folder(folder)
+    holding.note(
+        f"Published version {version.number}: {version.rows} rows, {version.bytes} bytes."
+        if is_new
+        else f"The same bytes as version {version.number}: nothing moves."
+    )
+    if is_new and run.source is not None:
+        regeneration.request(run.source)
+    run.table.refresh_from_db()
+    _succeed(holding, run.table)
+
+
+def _succeed(holding: Holding, table: Table) -> None:
+    version = table.current_version
+    holding.finish(
+        RunState.SUCCEEDED,
+        rows=version.rows if version else 0,
+        bytes=version.bytes if version else 0,
+        version_number=version.number if version else None,
+    )
+
+
+def _rebuild(holding: Holding) -> None:
+    if holding.run.source is None:
+        for failure in regeneration.rebuild(holding.progress):
+            holding.note(failure)
+    else:
+        regeneration.rebuild_source(holding.run.source, holding.progress)
+    holding.finish(RunState.SUCCEEDED)
+
+
+def _unsupported(holding: Holding) -> None:
+    raise connectors.UnsupportedCapabilityError(
+        f"Runs of kind {holding.run.kind} are not part of this release."
+    )
+
+
+_WORK = {
+    RunKind.EXTRACT: _extract,
+    RunKind.REBUILD: _rebuild,
+    RunKind.PUBLISH: _unsupported,
+    RunKind.PROFILE: _unsupported,
+}
+
+
+def staging(run: Run) -> Path:
+    """Return the folder that one attempt of a run writes to, and no other."""
+    layout: Layout = settings.LAYOUT
+    return layout.tmp / f"{run.pk}-{run.fencing}-{run.attempt}"
+
+
+def sweep_staging() -> None:
+    """Remove what attempts that are over left in the staging folder."""
+    layout: Layout = settings.LAYOUT
+    for folder in layout.tmp.iterdir():
+        run_id = folder.name[:36]
+        if len(folder.name) > 37 and not _is_worked_on(run_id, folder.name):
+            remove_folder(folder)
+
+
+def _is_worked_on(run_id: str, name: str) -> bool:
+    try:
+        run = Run.objects.filter(pk=run_id).first()
+    except ValidationError:
+        return True
+    return run is not None and run.state == RunState.RUNNING and staging(run).name == name
+
+
+def _job(run: Run, table: Table, folder: Path) -> process.Job:
+    config: Config = settings.CONFIG
+    source = table.source
+    version = table.current_version
+    return process.Job(
+        function="extracts.connectors.work:extract",
+        arguments={
+            "source_type": source.source_type,
+            "config": source.config,
+            "secrets": {},
+            "table": table_arguments(table),
+            "runs_sql": table.query_mode == QueryMode.MATERIALIZED,
+            "state": version.extract_state if version else {},
+            "drift_policy": table.drift_policy,
+            "kept_parts": [[key, str(path)] for key, path in publication.stored_paths(table)],
+            "combined_max_bytes": config.combined_max_bytes,
+            "folder": str(folder),
+        },
+        memory_bytes=config.run_memory_bytes,
+        timeout_seconds=config.run_timeout_seconds,
+        failpoint=failpoint_of(config),
+    )
+
+
+def table_arguments(table: Table) -> dict[str, Any]:
+    """Return a table as a child process is told of it."""
+    return {
+        "name": table.name,
+        "bucket": table.bucket,
+        "source_table": table.source_table,
+        "source_query": table.source_query,
+        "primary_key": table.primary_key,
+        "options": table.options,
+        "known_columns": table.current_version.schema if table.current_version else [],
+    }
+
+
+def failpoint_of(config: Config) -> Mapping[str, str]:
+    """Return what a child must know to end at the configured failpoint."""
+    if not config.failpoint:
+        return {}
+    return {"name": config.failpoint, "once": str(config.failpoint_once or "")}
+
+
+def _candidate(answer: Mapping[str, Any]) -> Candidate:
+    combined = answer["combined"]
+    return Candidate(
+        parts=[_part(part) for part in answer["parts"]],
+        removed_parts=answer["removed_parts"],
+        is_complete=answer["is_complete"],
+        state=answer["state"],
+        combined=_part(combined) if combined else None,
+    )
+
+
+def _part(given: Mapping[str, Any]) -> ValidatedPart:
+    columns = tuple(ColumnSpec(**column) for column in given["columns"])
+    return ValidatedPart(**{**given, "path": Path(given["path"]), "columns": columns})

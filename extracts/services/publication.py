@@ -1,0 +1,126 @@
+"""Publish: the one door by which a candidate reaches readers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from agnes_site.core.errors import AgnesError
+from agnes_site.core.failpoints import failpoint
+from agnes_site.core.storage import Layout
+from catalog.connectors import ColumnSpec
+from catalog.models import IncidentKind, Table, TableVersion
+from catalog.services import incidents, versions
+from catalog.services.versions import Combined, Draft, StoredPart
+from extracts.engine import publish as engine
+from extracts.models import Run
+
+
+class NoPartsError(AgnesError):
+    """A candidate without a single part cannot be a version."""
+
+    code = "candidate_empty"
+    hint = "The source gave neither rows nor columns; look at its settings for this table."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """What a child process brought and validated, on its way to become a version."""
+
+    parts: Sequence[engine.ValidatedPart]
+    removed_parts: Sequence[str]
+    is_complete: bool
+    state: Mapping[str, Any]
+    combined: engine.ValidatedPart | None = None
+
+
+def publish(*, table: Table, run: Run, candidate: Candidate) -> tuple[TableVersion, bool]:
+    """Store the parts of a candidate and make them the current version.
+
+    Safe to repeat: the same parts are stored once and make no second version. Returns the
+    version and whether it is new.
+
+    Raises:
+        NoPartsError: nothing would be left of the table.
+        FencedOffError: another worker has taken over the run.
+        TablePinnedError: the table was rolled back meanwhile.
+    """
+    layout: Layout = settings.LAYOUT
+    parts = [_stored(layout.store, part) for part in candidate.parts]
+    kept = [] if candidate.is_complete else _kept(table, candidate)
+    everything = sorted([*kept, *parts], key=lambda part: part.key)
+    if not everything:
+        raise NoPartsError(f"Nothing would be left of {table.name}.")
+    combined = None
+    if candidate.combined is not None:
+        engine.store(candidate.combined, store=layout.store)
+        combined = Combined(
+            sha256=candidate.combined.sha256,
+            md5=candidate.combined.md5,
+            bytes=candidate.combined.bytes,
+        )
+    failpoint("publish.stored")
+    newest = candidate.parts[0] if candidate.parts else None
+    draft = Draft(
+        parts=everything,
+        columns=newest.columns if newest else current_columns(table),
+        schema_hash=newest.schema_hash if newest else _current(table).schema_hash,
+        combined=combined,
+        extract_state=candidate.state,
+        run_id=run.pk,
+    )
+    failpoint("publish.before_commit")
+    version, is_new = versions.commit(table=table, draft=draft, fencing=run.fencing)
+    failpoint("publish.committed")
+    incidents.close_incidents(about=table, kind=IncidentKind.HELD)
+    return version, is_new
+
+
+def hold(*, table: Table, error: AgnesError) -> None:
+    """Keep the last good version of a table in service and say why."""
+    incidents.open_incident(about=table, kind=IncidentKind.HELD, error=error)
+
+
+def current_columns(table: Table) -> tuple[ColumnSpec, ...]:
+    """Return the columns of the version in service, none if there is no version."""
+    if table.current_version is None:
+        return ()
+    return tuple(ColumnSpec(**column) for column in table.current_version.schema)
+
+
+def stored_paths(table: Table) -> list[tuple[str, Path]]:
+    """Return key and place of each part of the version in service."""
+    layout: Layout = settings.LAYOUT
+    if table.current_version is None:
+        return []
+    parts = table.current_version.parts.order_by("ordinal").values_list("key", "sha256")
+    return [(key, layout.stored(sha256)) for key, sha256 in parts]
+
+
+def _stored(store: Path, part: engine.ValidatedPart) -> StoredPart:
+    engine.store(part, store=store)
+    return StoredPart(
+        key=part.key, sha256=part.sha256, md5=part.md5, bytes=part.bytes, rows=part.rows,
+        min_key=part.min_key, max_key=part.max_key,
+    )  # fmt: skip
+
+
+def _kept(table: Table, candidate: Candidate) -> list[StoredPart]:
+    replaced = {part.key for part in candidate.parts} | set(candidate.removed_parts)
+    if table.current_version is None:
+        return []
+    return [
+        versions.stored_part(part)
+        for part in table.current_version.parts.all()
+        if part.key not in replaced
+    ]
+
+
+def _current(table: Table) -> TableVersion:
+    if table.current_version is None:
+        raise NoPartsError(f"{table.name} has no version yet, and the run brought no part.")
+    return table.current_version

@@ -1,0 +1,296 @@
+"""Runs: asked for, claimed, kept alive, finished, taken up again.
+
+The row is the truth. A queued task is only a bell: when it is lost, rung twice, or its worker
+is killed, the sweeper finds the row and rings again.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from celery import current_app
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from access.models import User
+from access.services import audit
+from agnes_site.core.errors import AgnesError, ConflictError
+from catalog.models import Source, Table
+from catalog.services.versions import take_fencing
+from extracts.models import LOG_LIMIT, Run, RunKind, RunState, RunTrigger
+
+TASK = "extracts.tasks.execute_run"
+logger = structlog.get_logger(__name__)
+
+
+class RunNotClaimedError(ConflictError):
+    """Somebody else works on the run, it is over, or its source is busy."""
+
+    code = "run_not_claimed"
+
+
+class RunFinishedError(ConflictError):
+    """The run is over already."""
+
+    code = "run_finished"
+
+
+class LeaseLostError(ConflictError):
+    """The run was taken over or cancelled while this worker was silent."""
+
+    code = "lease_lost"
+    hint = "Nothing is lost: the worker that took over finishes it."
+
+
+def request_run(
+    *,
+    by: User | None,
+    table: Table | None = None,
+    source: Source | None = None,
+    kind: RunKind = RunKind.EXTRACT,
+    trigger: RunTrigger = RunTrigger.MANUAL,
+) -> tuple[Run, bool]:
+    """Ask for a run; return it and whether it is new.
+
+    What is queued or running already is returned as it is: single flight. The task is sent
+    after the commit.
+    """
+    owner = table.source if table is not None else source
+    try:
+        with transaction.atomic():
+            run = Run.objects.create(
+                table=table, source=owner, kind=kind, trigger=trigger, requested_by=by
+            )
+            if by is not None:
+                audit.record(action=f"run.{kind}", resource=_subject(run), actor=by)
+    except IntegrityError:
+        return Run.objects.open().get(table=table, source=owner, kind=kind), False
+    ring([run.pk])
+    return run, True
+
+
+def ring(run_ids: Iterable[UUID]) -> None:
+    """Send the tasks of these runs once the present transaction is committed."""
+    ids = list(run_ids)
+
+    def send() -> None:
+        for run_id in ids:
+            current_app.send_task(TASK, kwargs={"run_id": str(run_id)}, queue="runs")
+
+    transaction.on_commit(send)
+
+
+@transaction.atomic
+def claim(run_id: UUID, *, worker: str) -> Run:
+    """Take a queued run, or one whose worker fell silent, for this worker.
+
+    The fencing number of its table is counted up, so that whoever held it before can no
+    longer publish.
+
+    Raises:
+        RunNotClaimedError: another worker has it, it is over, or its source is busy.
+    """
+    now = timezone.now()
+    free = Q(state=RunState.QUEUED) | Q(state=RunState.RUNNING, lease_until__lt=now)
+    run = Run.objects.select_for_update().filter(free, pk=run_id).first()
+    if run is None:
+        raise RunNotClaimedError("The run is worked on elsewhere, or over.")
+    if run.source_id is not None and run.table_id is not None:
+        busy = Run.objects.filter(
+            source_id=run.source_id, table__isnull=False, state=RunState.RUNNING,
+            lease_until__gte=now,
+        ).exclude(pk=run.pk)  # fmt: skip
+        if run.source is not None and busy.count() >= run.source.concurrency:
+            raise RunNotClaimedError("The source is busy; the run stays queued.")
+    fencing = take_fencing(run.table_id) if run.table_id else run.fencing + 1
+    claimed = Run.objects.filter(free, pk=run_id).update(
+        state=RunState.RUNNING,
+        lease_until=now + timedelta(seconds=settings.CONFIG.run_lease_seconds),
+        worker=worker,
+        fencing=fencing,
+        attempt=F("attempt") + 1,
+        started_at=run.started_at or now,
+        phase="starting",
+        done=0,
+        total=None,
+        message="",
+    )
+    if not claimed:
+        raise RunNotClaimedError("The run was taken by another worker.")
+    return Run.objects.select_related("table__source", "table__folder", "source").get(pk=run_id)
+
+
+class Holding:
+    """A claimed run in the hands of this worker: keeps its lease and writes its progress."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._lost = threading.Event()
+        self._shown_at = 0.0
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another worker has taken over, or the run was cancelled."""
+        return self._lost.is_set()
+
+    def check(self) -> None:
+        """Go on only while the run is ours.
+
+        Raises:
+            LeaseLostError: it no longer is.
+        """
+        if self.is_lost:
+            raise LeaseLostError("The run was taken over or cancelled.")
+
+    def progress(
+        self, phase: str, *, done: int = 0, total: int | None = None, message: str = ""
+    ) -> None:
+        """Show how far the work is; written at most twice a second, and at each new phase."""
+        now = time.monotonic()
+        if phase == self.run.phase and now - self._shown_at < 0.5:
+            return
+        if phase != self.run.phase:
+            self.note(message or phase)
+        self._shown_at = now
+        self.run.phase = phase
+        self._mine().update(phase=phase[:40], done=done, total=total, message=message[:500])
+
+    def note(self, line: str) -> None:
+        """Add a line to the log of the run, which keeps its beginning and its newest lines."""
+        stamp = timezone.now().strftime("%H:%M:%S")
+        self.run.log = _bounded(f"{self.run.log}{stamp} {line}\n")
+        self._mine().update(log=self.run.log)
+
+    def beat(self) -> None:
+        """Say that this worker is alive; notices when the run is no longer its own."""
+        until = timezone.now() + timedelta(seconds=settings.CONFIG.run_lease_seconds)
+        if not self._mine().update(lease_until=until):
+            self._lost.set()
+
+    def _mine(self):  # type: ignore[no-untyped-def]  # the type of a filtered queryset
+        return Run.objects.filter(
+            pk=self.run.pk, state=RunState.RUNNING, fencing=self.run.fencing,
+            attempt=self.run.attempt,
+        )  # fmt: skip
+
+    def finish(self, state: RunState, **fields: object) -> bool:
+        """End the run if it is still ours, and say whether it was."""
+        ended = self._mine().update(
+            state=state, finished_at=timezone.now(), lease_until=None, phase="", message="",
+            **fields,
+        )  # fmt: skip
+        self.run.refresh_from_db()
+        return bool(ended)
+
+
+@contextmanager
+def hold(run: Run) -> Iterator[Holding]:
+    """Keep a claimed run alive while the block works on it."""
+    holding = Holding(run)
+    over = threading.Event()
+    interval = settings.CONFIG.run_lease_seconds / 4
+
+    def beat() -> None:
+        try:
+            while not over.wait(interval) and not holding.is_lost:
+                holding.beat()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=beat, name=f"lease-{run.pk}", daemon=True)
+    thread.start()
+    try:
+        yield holding
+    finally:
+        over.set()
+        thread.join()
+
+
+def fail(holding: Holding, error: AgnesError) -> None:
+    """End a run that failed, with what a person needs to know."""
+    holding.note(f"Failed: {error.message}")
+    holding.finish(
+        RunState.FAILED,
+        error_code=error.code,
+        error_message=error.message,
+        error_hint=error.hint,
+    )
+    logger.warning("Run failed", run=str(holding.run.pk), code=error.code)
+
+
+@transaction.atomic
+def cancel(*, run: Run, by: User | None) -> None:
+    """End a run; a worker that is on it stops within seconds and publishes nothing.
+
+    Raises:
+        RunFinishedError: it is over already.
+    """
+    ended = (
+        Run.objects.open()
+        .filter(pk=run.pk)
+        .update(state=RunState.CANCELLED, finished_at=timezone.now(), lease_until=None)
+    )
+    if not ended:
+        raise RunFinishedError("The run is over already.")
+    if run.table_id is not None:
+        take_fencing(run.table_id)
+    audit.record(action="run.cancel", resource=_subject(run), actor=by)
+    run.refresh_from_db()
+
+
+def sweep() -> int:
+    """Ring for every run that nobody works on; return how many were found.
+
+    A run whose worker fell silent too often ends as failed: its work kills workers.
+    """
+    now = timezone.now()
+    worn_out = Run.objects.abandoned().filter(attempt__gte=settings.CONFIG.run_attempts)
+    worn_out.update(
+        state=RunState.FAILED, finished_at=now, lease_until=None, error_code="worker_lost",
+        error_message="The worker was lost each time this run was tried.",
+        error_hint="Look into the worker's log for what ends it; memory is the usual reason.",
+    )  # fmt: skip
+    unheard = now - timedelta(seconds=settings.CONFIG.run_sweep_seconds)
+    waiting = Run.objects.filter(
+        Q(state=RunState.QUEUED, queued_at__lt=unheard)
+        | Q(state=RunState.RUNNING, lease_until__lt=now)
+    )
+    found = list(waiting.order_by("queued_at").values_list("pk", flat=True)[:200])
+    ring(found)
+    return len(found)
+
+
+def ring_next(source: Source | None) -> None:
+    """Ring for the runs that waited for their source to be less busy."""
+    if source is None:
+        return
+    waiting = Run.objects.filter(source=source, state=RunState.QUEUED).order_by("queued_at")
+    ring(waiting.values_list("pk", flat=True)[: source.concurrency])
+
+
+def worker_name() -> str:
+    """Return how this worker is named in runs."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _bounded(log: str) -> str:
+    if len(log) <= LOG_LIMIT:
+        return log
+    half = LOG_LIMIT // 2
+    return f"{log[:half]}\n…\n{log[-half:]}"
+
+
+def _subject(run: Run) -> str:
+    if run.table is not None:
+        return f"table/{run.table.name}"
+    return f"source/{run.source.slug}" if run.source is not None else "everything"

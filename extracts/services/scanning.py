@@ -1,0 +1,157 @@
+"""Finding and bringing what other producers leave in ``extracts/``."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from access.services import audit
+from agnes_site.core import slugs
+from agnes_site.core.errors import AgnesError, ConflictError
+from agnes_site.core.storage import Layout
+from catalog import connectors
+from catalog.connectors import QueryMode
+from catalog.models import IncidentKind, Source, TableName
+from catalog.services import incidents, registry, sources
+from extracts.engine import process
+from extracts.models import RunKind, RunState, RunTrigger
+from extracts.services import runs
+from extracts.services.runs import Holding
+
+FOREIGN_TYPE = "external"
+
+
+class NameTakenError(ConflictError):
+    """An extract shows tables under names that belong to other sources."""
+
+    code = "table_names_taken"
+    hint = "Rename the tables in the extract, or unregister the other ones."
+
+
+def scan() -> list[Source]:
+    """Look at every extract folder and ask for a run where one has changed; return those sources.
+
+    An unknown folder becomes a source, whose tables nobody may read until they are granted.
+    """
+    layout: Layout = settings.LAYOUT
+    known = {source.slug: source for source in Source.objects.all()}
+    changed = []
+    for file in sorted(layout.extracts.glob("*/extract.duckdb")):
+        name = file.parent.name
+        if not slugs.is_slug(name) or file.is_symlink() or file.parent.is_symlink():
+            continue
+        source = known.get(name) or _adopt(file.parent)
+        if source is None:
+            continue
+        if not connectors.get(source.source_type).is_foreign:
+            _look_for_stranger(file, source)
+        elif source.scan_state.get("extract") != signature(file):
+            runs.request_run(source=source, by=None, trigger=RunTrigger.SCAN)
+            changed.append(source)
+    return changed
+
+
+def bring_source(holding: Holding) -> None:
+    """Do a run of a whole source: register what is new in a foreign one, ask for every table."""
+    source = holding.run.source
+    if source is None:
+        raise connectors.UnsupportedCapabilityError("A run of a source needs a source.")
+    if connectors.get(source.source_type).is_foreign:
+        _register_shown(holding, source)
+    asked = [
+        runs.request_run(table=table, by=holding.run.requested_by, trigger=RunTrigger.SCAN)[0]
+        for table in source.tables.exclude(query_mode=QueryMode.REMOTE).order_by("name")
+    ]
+    holding.note(f"Asked for {len(asked)} tables.")
+    holding.finish(RunState.SUCCEEDED)
+
+
+def signature(file: Path) -> list[int]:
+    """Return what changes whenever somebody writes ``file``."""
+    found = file.stat()
+    return [found.st_size, found.st_mtime_ns, found.st_ino]
+
+
+def discover(source: Source, *, progress: Any) -> list[dict[str, Any]]:
+    """Return the tables that a source offers, as its connector describes them."""
+    config = settings.CONFIG
+    found: list[dict[str, Any]] = process.run(
+        process.Job(
+            function="extracts.connectors.work:discover",
+            arguments={
+                "source_type": source.source_type, "config": source.config, "secrets": {}
+            },
+            memory_bytes=config.run_memory_bytes,
+            timeout_seconds=config.run_timeout_seconds,
+        ),
+        progress=progress,
+    )  # fmt: skip
+    return found
+
+
+@transaction.atomic
+def _adopt(folder: Path) -> Source | None:
+    if Source.objects.filter(slug__iexact=folder.name).exists():
+        return None
+    source = sources.add_source(
+        slug=folder.name, source_type=FOREIGN_TYPE, config={"folder": str(folder)}, by=None,
+        display_name=folder.name,
+    )  # fmt: skip
+    audit.record(action="source.found", resource=f"source/{source.slug}")
+    return source
+
+
+def _look_for_stranger(file: Path, source: Source) -> None:
+    """Notice an ``extract.duckdb`` in a folder of ours that we did not write."""
+    seen = signature(file)
+    if source.scan_state.get("extract") == seen:
+        return
+    if hashlib.sha256(file.read_bytes()).hexdigest() in source.extract_hashes:
+        source.scan_state = {**source.scan_state, "extract": seen}
+        source.save(update_fields=["scan_state"])
+        return
+    Source.objects.filter(pk=source.pk).update(extract_stamp=None)
+    runs.request_run(source=source, by=None, kind=RunKind.REBUILD, trigger=RunTrigger.SCAN)
+
+
+def _register_shown(holding: Holding, source: Source) -> None:
+    layout: Layout = settings.LAYOUT
+    seen = signature(layout.extracts / source.slug / "extract.duckdb")
+    try:
+        specs = discover(source, progress=holding.progress)
+    except AgnesError as error:
+        # Not looked at again before somebody writes it again.
+        _remember(source, extract=seen)
+        incidents.open_incident(about=source, kind=IncidentKind.UNREADABLE, error=error)
+        raise
+    offered = set(source.scan_state.get("offered", []))
+    taken = []
+    for spec in specs:
+        if spec["source_table"] in offered:
+            continue
+        if TableName.objects.filter(name__iexact=spec["name"]).exists():
+            taken.append(spec["name"])
+            continue
+        registry.register_table(
+            source=source, name=spec["name"], by=None, source_table=spec["source_table"],
+            description=spec["description"],
+        )  # fmt: skip
+        offered.add(spec["source_table"])
+        holding.note(f"Registered {spec['name']}; nobody may read it until it is granted.")
+    incidents.close_incidents(about=source, kind=IncidentKind.UNREADABLE)
+    if taken:
+        message = f"Names of other sources, left out: {', '.join(taken)}."
+        holding.note(message)
+        incidents.open_incident(about=source, kind=IncidentKind.HELD, error=NameTakenError(message))
+    else:
+        incidents.close_incidents(about=source, kind=IncidentKind.HELD)
+    _remember(source, extract=seen, offered=sorted(offered))
+
+
+def _remember(source: Source, **seen: Any) -> None:
+    source.scan_state = {**source.scan_state, **seen}
+    source.save(update_fields=["scan_state"])

@@ -1,0 +1,50 @@
+"""Background work: thin tasks, each a call of one service. All are safe to call twice."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from celery import shared_task
+from celery.contrib.django.task import DjangoTask
+from django.conf import settings
+
+from catalog.services import retention
+from extracts.services import extraction, leases, regeneration, runs, scanning
+
+
+@shared_task(base=DjangoTask)
+def execute_run(run_id: str) -> None:
+    """Claim a run and do it; another worker's run, and one that is over, is left alone."""
+    try:
+        run = runs.claim(UUID(run_id), worker=runs.worker_name())
+    except runs.RunNotClaimedError:
+        return
+    extraction.execute(run)
+
+
+@shared_task(base=DjangoTask)
+def sweep() -> None:
+    """Ring for runs without a worker and for sources whose faces are behind."""
+    runs.sweep()
+    regeneration.request_behind()
+    extraction.sweep_staging()
+
+
+@shared_task(base=DjangoTask)
+def scan() -> None:
+    """Look for extract folders of other producers."""
+    scanning.scan()
+
+
+@shared_task(base=DjangoTask)
+def collect_garbage() -> None:
+    """Forget old versions and remove the files that nothing names any more."""
+    config = settings.CONFIG
+    try:
+        with leases.lease("garbage", seconds=3600):
+            retention.thin_out_all(kept=config.kept_versions)
+            retention.collect_garbage(
+                store=settings.LAYOUT.store, older_than_seconds=config.kept_file_seconds
+            )
+    except leases.LeaseTakenError:
+        return
