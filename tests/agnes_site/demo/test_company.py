@@ -220,7 +220,8 @@ class TestInvoices:
             FROM invoices JOIN (
                 SELECT
                     subscription_id,
-                    coalesce(ended_on, DATE '2026-11-01') AS last_day
+                    CASE WHEN ended_on IS NULL THEN DATE '2026-11-01' ELSE 'infinity' END
+                        AS last_day
                 FROM subscriptions
             ) USING (subscription_id)
             """,
