@@ -8,6 +8,8 @@ import structlog
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.views.defaults import page_not_found
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
@@ -146,3 +148,10 @@ def _on_database_trouble(request: HttpRequest, error: OperationalError) -> HttpR
 def _on_anything_else(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.exception("A request failed unexpectedly")
     return respond(request, UnexpectedError("The server could not do this."))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer for an address that leads nowhere: JSON for programs, a page for people."""
+    if request.path.startswith(("/api/", "/auth/", "/cli/")):
+        return respond(request, NotFoundError("There is nothing at this address."))
+    return page_not_found(request, exception)

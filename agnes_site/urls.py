@@ -15,3 +15,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.account.urls")),
     path("", api.urls),
 ]
+
+handler404 = "agnes_site.api.not_found"

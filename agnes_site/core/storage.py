@@ -55,7 +55,9 @@ class Layout:
 
     def create(self) -> None:
         """Make every folder that is not there yet; what holds secrets is for its owner only."""
-        for folder in (self.root, self.store, self.extracts, self.analytics, self.tmp):
+        for folder in (
+            self.root, self.store, self.extracts, self.analytics, self.tmp, self.root / "static",
+        ):  # fmt: skip
             folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.state, self.broker, self.state / "cache"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

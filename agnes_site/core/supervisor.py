@@ -1,0 +1,94 @@
+"""Everything that an installation runs, kept running by supervisord."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from agnes_site.core.config import BASE_DIR, Config
+from agnes_site.core.errors import ConflictError
+from agnes_site.core.storage import Layout
+
+
+class PortTakenError(ConflictError):
+    """Another program listens where the web server is to listen."""
+
+    code = "port_taken"
+    hint = "Stop the other program, or choose another address with AGNES_BIND=127.0.0.1:8001."
+
+
+def check_port(bind: str) -> None:
+    """Make sure that the web server can listen on ``host:port``.
+
+    Raises:
+        PortTakenError: it cannot.
+    """
+    host, _, port = bind.rpartition(":")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), int(port)))
+        except OSError as error:
+            raise PortTakenError(f"Nothing can listen on {bind}: {error.strerror}.") from error
+
+
+def programs(config: Config) -> Mapping[str, list[str]]:
+    """Return the command of each process of an installation, by name."""
+    binaries = Path(sys.executable).parent
+    celery = [str(binaries / "celery"), "-A", "agnes_site"]
+    return {
+        "web": [
+            str(binaries / "gunicorn"), "agnes_site.wsgi:application",
+            "--bind", config.bind,
+            "--worker-class", "gthread",
+            "--workers", str(config.web_processes),
+            "--threads", str(config.web_threads),
+            "--keep-alive", "75",
+            "--graceful-timeout", "5",
+        ],
+        "worker": [
+            *celery, "worker", "--queues", "runs,upkeep",
+            "--concurrency", str(config.worker_processes),
+            "--without-gossip", "--without-mingle", "--without-heartbeat",
+            "--loglevel", config.log_level,
+        ],
+        "beat": [*celery, "beat", "--loglevel", config.log_level, "--pidfile", ""],
+    }  # fmt: skip
+
+
+def write_supervisord_config(config: Config, layout: Layout, *, logs: Path | None = None) -> Path:
+    """Write what supervisord needs to run all programs, and return the file.
+
+    With ``logs`` each program writes to a file of its own there, else all to the output of
+    supervisord. Settings and secrets stay in the environment.
+    """
+    sections = [
+        "[supervisord]", "nodaemon = true", "logfile = /dev/null", "logfile_maxbytes = 0",
+        "loglevel = warn", f"user = {getpass.getuser()}",
+        f"pidfile = {layout.tmp / 'supervisord.pid'}", f"directory = {BASE_DIR}",
+    ]  # fmt: skip
+    for name, command in programs(config).items():
+        output = logs / f"{name}.log" if logs else Path("/dev/fd/1")
+        sections += [
+            f"[program:{name}]",
+            f"command = {' '.join(_quoted(word) for word in command)}",
+            "autorestart = true",
+            "startretries = 1000000",
+            "stopwaitsecs = 10",
+            "stopasgroup = true",
+            "killasgroup = true",
+            "redirect_stderr = true",
+            f"stdout_logfile = {output}",
+            f"stdout_logfile_maxbytes = {50_000_000 if logs else 0}",
+        ]
+    path = layout.tmp / "supervisord.conf"
+    path.write_text("\n".join(sections) + "\n", encoding="utf-8")
+    return path
+
+
+def _quoted(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{escaped}"'
