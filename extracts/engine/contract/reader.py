@@ -13,6 +13,7 @@ import duckdb
 
 from agnes_site.core.errors import InvalidInputError
 from agnes_site.core.slugs import is_slug
+from agnes_site.core.sql import quote_identifier
 from catalog.connectors import Attach, ColumnSpec, QueryMode
 from extracts.engine.contract.opening import ExtractDamagedError, attach, connect
 from extracts.engine.contract.plain import plain_files
@@ -189,8 +190,8 @@ class _Reader:
             value if column in present else _ABSENT.get(column, "NULL")
             for column, value in columns.items()
         ]
-        relation = self.connection.table(table).limit(_MOST_ROWS + 1).project(", ".join(values))
-        rows = relation.fetchall()
+        relation = self.connection.sql(f"FROM {quote_identifier(table)}").limit(_MOST_ROWS + 1)
+        rows = relation.project(", ".join(values)).fetchall()
         if len(rows) > _MOST_ROWS:
             raise ExtractInvalidError(f"{table} has more than {_MOST_ROWS} rows.")
         return [dict(zip(columns, row, strict=True)) for row in rows]

@@ -555,6 +555,14 @@ class TestReadExtract:
 
         assert read_extract(path).tables[0].extracted_at is None
 
+    def test_accepts_a_view_in_the_place_of_meta(self, foreign):
+        path = foreign(
+            "CREATE TABLE good AS SELECT 1 AS a",
+            "CREATE VIEW _meta AS SELECT 'good' AS table_name",
+        )
+
+        assert [found.name for found in read_extract(path).tables] == ["good"]
+
     def test_evaluates_nothing_that_lies_outside(self, foreign, tmp_path):
         (tmp_path / "secret.csv").write_text("table_name\ngood\n")
         path = foreign(

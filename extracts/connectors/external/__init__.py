@@ -1,0 +1,1 @@
+"""Reads the extract folders that other producers leave."""

@@ -1,0 +1,182 @@
+"""Connector for extract folders that somebody else writes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from pydantic import Field, field_validator
+
+from agnes_site.core.errors import NotFoundError, UpstreamError
+from catalog.connectors import (
+    CandidatePart,
+    Capability,
+    Connector,
+    ExtractRequest,
+    ExtractResult,
+    Health,
+    Output,
+    Settings,
+    TableRequest,
+    TableSpec,
+)
+from extracts.connectors.external.evaluation import evaluated
+from extracts.connectors.external.files import opened_inside, stamps
+from extracts.engine.contract import InnerTable, read_extract
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_EXTRACT_NAME = "extract.duckdb"
+
+
+class InnerTableMissingError(NotFoundError):
+    """The extract does not show this table, or only as a remote one."""
+
+    code = "external_table_missing"
+    hint = "Look at `_meta` in the extract; unregister the table if it is gone for good."
+
+
+class FilesMissingError(UpstreamError):
+    """The extract shows a table whose files are not there."""
+
+    code = "external_files_missing"
+    hint = "It is read again later; a producer should write the files before `extract.duckdb`."
+
+
+class FilesChangingError(UpstreamError):
+    """The files of the table changed while they were read."""
+
+    code = "external_files_changing"
+    hint = "It is read again later; a producer should write files beside and rename them."
+
+
+class ExternalConfig(Settings):
+    """Where the extract lies."""
+
+    folder: Path = Field(description="Absolute path of the folder that holds `extract.duckdb`.")
+
+    @field_validator("folder")
+    @classmethod
+    def _is_absolute(cls, folder: Path) -> Path:
+        if not folder.is_absolute():
+            raise ValueError("The folder must be an absolute path.")
+        return folder
+
+
+class ExternalTable(Settings):
+    """A table of an extract has no settings of its own."""
+
+
+class ExternalConnector(Connector):
+    """Brings the tables of an extract folder: plain Parquet byte by byte, the rest evaluated."""
+
+    source_type = "external"
+    display_name = "External extract"
+    capabilities = frozenset({Capability.DISCOVER, Capability.PREVIEW, Capability.EXTRACT})
+    config_schema = ExternalConfig
+    table_schema = ExternalTable
+    is_foreign = True
+
+    def test(self, config: Settings, secrets: Mapping[str, str]) -> Health:
+        """Read the extract and say how many tables it shows."""
+        extract = read_extract(_folder(config) / _EXTRACT_NAME)
+        skipped = {left_out.table: left_out.reason for left_out in extract.skipped}
+        return Health(
+            message=f"The extract shows {len(extract.tables)} tables.",
+            details={"skipped": skipped} if skipped else {},
+        )
+
+    def discover(self, config: Settings, secrets: Mapping[str, str]) -> Iterator[TableSpec]:
+        """Yield the tables whose rows are in the extract."""
+        for table in read_extract(_folder(config) / _EXTRACT_NAME).tables:
+            if not table.is_remote:
+                yield TableSpec(
+                    name=table.name,
+                    upstream_id=table.name,
+                    source_table=table.name,
+                    columns=table.columns,
+                    rows=table.rows,
+                    bytes=table.size_bytes,
+                    description=table.description,
+                )
+
+    def preview(
+        self, config: Settings, secrets: Mapping[str, str], table: TableRequest, rows: int
+    ) -> pa.Table:
+        """Return the first ``rows`` rows, evaluated apart."""
+        folder = _folder(config)
+        inner = _inner_table(folder, table)
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            evaluated(folder, inner.name, scratch=Path(scratch), rows=rows) as batches,
+        ):
+            return batches.read_all()
+
+    def extract(
+        self, config: Settings, secrets: Mapping[str, str], request: ExtractRequest, out: Output
+    ) -> ExtractResult:
+        """Bring one table; its files are copied, since their producer may write in place.
+
+        Raises:
+            FilesChangingError: the producer was writing meanwhile.
+            FilesMissingError: the table has no files.
+            InnerTableMissingError: the extract does not show the table.
+            ReachesOutsideError: the table reads something outside of the folder.
+            EvaluationError: DuckDB cannot evaluate the table.
+        """
+        folder = _folder(config)
+        extract = folder / _EXTRACT_NAME
+        written = stamps(folder, [extract])
+        inner = _inner_table(folder, request.table)
+        files = _copyable(inner)
+        before = written | stamps(folder, files)
+        if request.state.get("files") == before:
+            return ExtractResult(is_unchanged=True, state=request.state)
+        if files is not None:
+            parts = [_copied(folder, path, out, alone=len(files) == 1) for path in files]
+        else:
+            with evaluated(folder, inner.name, scratch=out.scratch) as batches:
+                parts = [out.write(batches)]
+        if stamps(folder, [extract]) | stamps(folder, files) != before:
+            raise FilesChangingError(f"The files of {inner.name!r} changed while they were read.")
+        return ExtractResult(parts=tuple(parts), state={"files": before})
+
+
+def _folder(config: Settings) -> Path:
+    return cast(ExternalConfig, config).folder
+
+
+def _inner_table(folder: Path, table: TableRequest) -> InnerTable:
+    wanted = table.source_table.lower()
+    for inner in read_extract(folder / _EXTRACT_NAME).tables:
+        if inner.name.lower() == wanted and not inner.is_remote:
+            return inner
+    raise InnerTableMissingError(
+        f"The extract in {folder.name!r} does not show a table {table.source_table!r}."
+    )
+
+
+def _copyable(inner: InnerTable) -> tuple[Path, ...] | None:
+    """Return the files to copy, ``None`` if the table has to be evaluated.
+
+    Raises:
+        FilesMissingError: the table has no files.
+    """
+    if inner.files is None:
+        return None
+    if not inner.files:
+        raise FilesMissingError(f"The files of {inner.name!r} are missing.")
+    # Parts are told apart by the names of their files, without case.
+    keys = {path.stem.lower() for path in inner.files}
+    return inner.files if len(keys) == len(inner.files) else None
+
+
+def _copied(folder: Path, path: Path, out: Output, *, alone: bool) -> CandidatePart:
+    try:
+        with opened_inside(folder, path) as opened:
+            return out.copy(opened, key="" if alone else path.stem)
+    except FileNotFoundError as error:
+        raise FilesMissingError(f"The file {path.name!r} is missing.") from error
