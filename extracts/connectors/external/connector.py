@@ -128,8 +128,8 @@ class ExternalConnector(Connector):
             EvaluationError: DuckDB cannot evaluate the table.
         """
         folder = _folder(config)
-        extract = folder / _EXTRACT_NAME
-        written = stamps(folder, [extract])
+        extract = [folder / _EXTRACT_NAME, folder / f"{_EXTRACT_NAME}.wal"]
+        written = stamps(folder, extract)
         inner = _inner_table(folder, request.table)
         files = _copyable(inner)
         before = written | stamps(folder, files)
@@ -140,7 +140,7 @@ class ExternalConnector(Connector):
         else:
             with evaluated(folder, inner.name, scratch=out.scratch) as batches:
                 parts = [out.write(batches)]
-        if stamps(folder, [extract]) | stamps(folder, files) != before:
+        if stamps(folder, extract) | stamps(folder, files) != before:
             raise FilesChangingError(f"The files of {inner.name!r} changed while they were read.")
         return ExtractResult(parts=tuple(parts), state={"files": before})
 
@@ -150,9 +150,8 @@ def _folder(config: Settings) -> Path:
 
 
 def _inner_table(folder: Path, table: TableRequest) -> InnerTable:
-    wanted = table.source_table.lower()
-    for inner in read_extract(folder / _EXTRACT_NAME).tables:
-        if inner.name.lower() == wanted and not inner.is_remote:
+    for inner in read_extract(folder / _EXTRACT_NAME, only=table.source_table).tables:
+        if not inner.is_remote:
             return inner
     raise InnerTableMissingError(
         f"The extract in {folder.name!r} does not show a table {table.source_table!r}."

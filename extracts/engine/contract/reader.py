@@ -27,8 +27,8 @@ _INTEGERS = frozenset(
 _META = {
     "table_name": "coalesce(CAST(table_name AS VARCHAR), '')",
     "description": "coalesce(left(CAST(description AS VARCHAR), 10000), '')",
-    "rows": "greatest(coalesce(rows, 0), 0)",
-    "size_bytes": "greatest(coalesce(size_bytes, 0), 0)",
+    "rows": "least(greatest(coalesce(rows, 0), 0), 9223372036854775807)",
+    "size_bytes": "least(greatest(coalesce(size_bytes, 0), 0), 9223372036854775807)",
     "extracted_at": "CASE WHEN TRY_CAST(extracted_at AS TIMESTAMP)"
     " BETWEEN TIMESTAMP '1970-01-01' AND TIMESTAMP '9999-01-01'"
     " THEN TRY_CAST(extracted_at AS TIMESTAMP) END",
@@ -85,10 +85,11 @@ class Extract:
     skipped: tuple[LeftOut, ...]
 
 
-def read_extract(path: Path) -> Extract:
+def read_extract(path: Path, *, only: str | None = None) -> Extract:
     """Read which tables the extract at ``path`` shows, without evaluating any of them.
 
-    A row of ``_meta`` that cannot be used never hides the others: it is named in ``skipped``.
+    With ``only`` no other table is looked for, which is cheap in an extract of many. A row of
+    ``_meta`` that cannot be used never hides the others: it is named in ``skipped``.
 
     Raises:
         ExtractDamagedError: it is missing, no database, incomplete or altered.
@@ -99,7 +100,7 @@ def read_extract(path: Path) -> Extract:
     with closing(connect()) as connection:
         attach(connection, path)
         try:
-            return _Reader(connection, path.parent).read()
+            return _Reader(connection, path.parent).read(only)
         except duckdb.Error as error:
             raise ExtractDamagedError(
                 f"The tables that {path.name} of {path.parent.name!r} lists cannot be read.",
@@ -116,11 +117,13 @@ class _Reader:
         self.columns = _inner_columns(connection)
         self.view_sql = _inner_views(connection)
 
-    def read(self) -> Extract:
+    def read(self, only: str | None) -> Extract:
         tables: dict[str, InnerTable] = {}
         skipped: list[LeftOut] = []
         for row in self._meta():
             name = row["table_name"]
+            if only is not None and name.lower() != only.lower():
+                continue
             if reason := self._objection(name, row["query_mode"], tables):
                 skipped.append(LeftOut(table=name, reason=reason))
             else:

@@ -546,6 +546,30 @@ class TestReadExtract:
             "odd": "There is no query mode 'sometimes'.",
         }
 
+    def test_looks_only_for_the_table_it_is_asked_for(self, foreign):
+        path = foreign(
+            META,
+            "CREATE TABLE orders AS SELECT 1 AS a",
+            "CREATE TABLE people AS SELECT 1 AS a",
+            *map(meta_row, ["orders", "people", "../x"]),
+        )
+
+        extract = read_extract(path, only="People")
+
+        assert [found.name for found in extract.tables] == ["people"]
+        assert extract.skipped == ()
+
+    def test_survives_counts_that_no_database_has(self, foreign):
+        path = foreign(
+            "CREATE TABLE _meta (table_name VARCHAR, rows UBIGINT, size_bytes INTEGER)",
+            "CREATE TABLE t AS SELECT 1 AS a",
+            "INSERT INTO _meta VALUES ('t', 18446744073709551615, -1)",
+        )
+
+        (found,) = read_extract(path).tables
+
+        assert (found.rows, found.size_bytes) == (2**63 - 1, 0)
+
     def test_survives_dates_that_python_has_not(self, foreign):
         path = foreign(
             META,
