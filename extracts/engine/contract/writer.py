@@ -11,6 +11,7 @@ from datetime import UTC
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from agnes_site.core.failpoints import failpoint
 from agnes_site.core.sql import quote_identifier, quote_literal, quote_literals
@@ -173,27 +174,34 @@ def _fill(
 ) -> list[LeftOut]:
     connection.execute(_META_TABLE)
     left_out = []
-    rows = []
+    shown = []
     for table in tables:
         try:
             if table.files:
                 connection.execute(_view_sql(table, data))
         except duckdb.Error:
             left_out.append(LeftOut(table=table.name, reason="Its files are not readable Parquet."))
-            continue
-        rows.append(
-            (
-                table.name,
-                table.description,
-                table.rows,
-                table.size_bytes,
-                table.extracted_at.astimezone(UTC).replace(tzinfo=None),
-                table.query_mode.value,
-            )
-        )
-    if rows:
-        connection.executemany("INSERT INTO _meta VALUES (?, ?, ?, ?, ?, ?)", rows)
+        else:
+            shown.append(table)
+    # As Arrow: DuckDB takes a thousand rows this way in the time of one by parameters.
+    connection.register("shown", _meta(shown))
+    connection.execute("INSERT INTO _meta FROM shown")
+    connection.unregister("shown")
     return left_out
+
+
+def _meta(tables: Sequence[ExtractTable]) -> pa.Table:
+    times = [table.extracted_at.astimezone(UTC).replace(tzinfo=None) for table in tables]
+    return pa.table(
+        {
+            "table_name": pa.array([table.name for table in tables], pa.string()),
+            "description": pa.array([table.description for table in tables], pa.string()),
+            "rows": pa.array([table.rows for table in tables], pa.int64()),
+            "size_bytes": pa.array([table.size_bytes for table in tables], pa.int64()),
+            "extracted_at": pa.array(times, pa.timestamp("us")),
+            "query_mode": pa.array([table.query_mode.value for table in tables], pa.string()),
+        }
+    )
 
 
 def _view_sql(table: ExtractTable, data: Path) -> str:
