@@ -81,7 +81,7 @@ else:
     DATABASES = {
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": LAYOUT.state / "agnes.sqlite3",
+            "NAME": str(LAYOUT.state / "agnes.sqlite3"),
             "CONN_MAX_AGE": 600,
             "OPTIONS": {
                 # Writers queue at BEGIN instead of failing at their first write.
@@ -103,7 +103,7 @@ else:
     CACHES = {
         "default": {
             "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-            "LOCATION": LAYOUT.state / "cache",
+            "LOCATION": str(LAYOUT.state / "cache"),
         }
     }
 

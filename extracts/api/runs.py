@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 from django.db import close_old_connections
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Body, Router, Schema
 from pydantic import ConfigDict, Field
 
@@ -180,7 +180,7 @@ def get_run(request: HttpRequest, run_id: UUID) -> Run:
 
 
 @admin_router.get("/runs/{run_id}/progress", operation_id="follow_run")
-def follow_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
+def follow_run(request: HttpRequest, run_id: UUID) -> StreamingHttpResponse:
     """Follow a run by server-sent events, one for each change; reconnect when the stream ends.
 
     The stream ends when the run does, and after 25 seconds in any case.

@@ -19,7 +19,7 @@ import structlog
 from celery import current_app
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from access.models import User
@@ -177,7 +177,7 @@ class Holding:
         if not self._mine().update(lease_until=until):
             self._lost.set()
 
-    def _mine(self):  # type: ignore[no-untyped-def]  # the type of a filtered queryset
+    def _mine(self) -> QuerySet[Run]:
         return Run.objects.filter(
             pk=self.run.pk, state=RunState.RUNNING, fencing=self.run.fencing,
             attempt=self.run.attempt,
