@@ -23,10 +23,10 @@ $(INSTALLED): requirements/dev.txt pyproject.toml
 	@touch $@
 
 demo: $(INSTALLED) ## Run the demo company: everything, from files to an answered query
-	@$(BIN)/python manage.py demo
+	@DATA_DIR="$${DATA_DIR:-$(CURDIR)/data/demo}" $(BIN)/python manage.py demo
 
 demo-once: $(INSTALLED) ## Tell the story of the demo once and stop; fails if anything did not hold
-	@$(BIN)/python manage.py demo --once
+	@DATA_DIR="$${DATA_DIR:-$(CURDIR)/data/demo}" $(BIN)/python manage.py demo --once
 
 dev: $(INSTALLED) ## Run web, worker and beat on the data in ./data
 	@$(BIN)/python manage.py up

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -19,6 +20,21 @@ class StorageFullError(AgnesError):
     code = "storage_full"
     status = 507
     hint = "Free some space below DATA_DIR; the run can then be started again."
+
+
+class StorageFailedError(AgnesError):
+    """A file could not be read or written."""
+
+    code = "storage_failed"
+    hint = "Look at the rights and the health of the disk below DATA_DIR."
+
+
+def as_storage_error(error: OSError) -> AgnesError:
+    """Return what a failure of the operating system means for a person."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFullError("There is no space left for the data.")
+    name = Path(error.filename).name if error.filename else "a file"
+    return StorageFailedError(f"{name} cannot be used: {error.strerror or error}.")
 
 
 @dataclass(frozen=True)

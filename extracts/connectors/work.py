@@ -87,7 +87,8 @@ def _validated(result: ExtractResult, progress: Progress) -> list[ValidatedPart]
         progress("validate", done=number, total=len(result.parts))
         found = publish.validate(part.path, key=part.key, expected_rows=part.rows)
         parts.append(found)
-    publish.check_one_schema(parts)
+    if parts:
+        publish.common_columns(parts)
     return parts
 
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from agnes_site.core.config import Config
 from agnes_site.core.errors import AgnesError
-from agnes_site.core.storage import Layout, remove_folder
+from agnes_site.core.storage import Layout, as_storage_error, remove_folder
 from catalog import connectors
 from catalog.connectors import ColumnSpec, QueryMode
 from catalog.models import Table
@@ -24,8 +25,17 @@ from extracts.services import publication, regeneration, runs, scanning
 from extracts.services.publication import Candidate
 from extracts.services.runs import Holding, LeaseLostError
 
+logger = structlog.get_logger(__name__)
+
 # Errors that speak of the data: the last good version stays, and an incident says why.
 HELD_CODES = frozenset({"parquet_damaged", "schema_drift", "candidate_empty", "bad_row"})
+
+
+class UnexpectedFailureError(AgnesError):
+    """Something that nobody foresaw; the log of the worker has it."""
+
+    code = "internal_error"
+    hint = "The log of the worker has the details; the run is worth another try."
 
 
 def execute(run: Run) -> None:
@@ -41,6 +51,12 @@ def execute(run: Run) -> None:
             if run.table is not None and error.code in HELD_CODES:
                 publication.hold(table=run.table, error=error)
             runs.fail(holding, error)
+        except OSError as error:
+            logger.exception("A run could not read or write a file", run=str(run.pk))
+            runs.fail(holding, as_storage_error(error))
+        except Exception:
+            runs.fail(holding, UnexpectedFailureError("The run failed unexpectedly."))
+            raise
         finally:
             runs.ring_next(run.source)
 
