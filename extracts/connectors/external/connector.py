@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _EXTRACT_NAME = "extract.duckdb"
+_PART_KEY = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.=+-]{0,100}[A-Za-z0-9_])?")
 
 
 class InnerTableMissingError(NotFoundError):
@@ -168,14 +170,20 @@ def _copyable(inner: InnerTable) -> tuple[Path, ...] | None:
         return None
     if not inner.files:
         raise FilesMissingError(f"The files of {inner.name!r} are missing.")
-    # Parts are told apart by the names of their files, without case.
-    keys = {path.stem.lower() for path in inner.files}
-    return inner.files if len(keys) == len(inner.files) else None
+    if len(inner.files) > 1 and not _tell_parts_apart([path.stem for path in inner.files]):
+        return None
+    return inner.files
+
+
+def _tell_parts_apart(keys: list[str]) -> bool:
+    """Say whether ``keys`` can be those of parts: plain, and different without case."""
+    are_different = len({key.lower() for key in keys}) == len(keys)
+    return are_different and all(_PART_KEY.fullmatch(key) for key in keys)
 
 
 def _copied(folder: Path, path: Path, out: Output, *, alone: bool) -> CandidatePart:
     try:
-        with opened_inside(folder, path) as opened:
+        with opened_inside(folder, path, scratch=out.scratch) as opened:
             return out.copy(opened, key="" if alone else path.stem)
     except FileNotFoundError as error:
         raise FilesMissingError(f"The file {path.name!r} is missing.") from error

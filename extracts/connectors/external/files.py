@@ -37,10 +37,11 @@ def stamps(folder: Path, files: Iterable[Path] | None) -> Stamps:
 
 
 @contextmanager
-def opened_inside(folder: Path, path: Path) -> Iterator[Path]:
-    """Open a file below ``folder`` and yield a path that means exactly this file until closed.
+def opened_inside(folder: Path, path: Path, *, scratch: Path) -> Iterator[Path]:
+    """Open a file below ``folder`` and yield a path in ``scratch`` that means exactly this file.
 
-    Whatever happens to the name or to a link on the way to it, the file stays the one checked.
+    Whatever happens meanwhile to its name or to a link on the way to it: the file stays the one
+    that was checked. The path is for this process and has the name of the file.
 
     Raises:
         ReachesOutsideError: it does not lie below ``folder`` or is no regular file.
@@ -52,7 +53,12 @@ def opened_inside(folder: Path, path: Path) -> Iterator[Path]:
         is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         if not is_regular or not opened.readlink().is_relative_to(folder.resolve()):
             raise ReachesOutsideError(f"{path.name!r} is no file of the folder {folder.name!r}.")
-        yield opened
+        named = scratch / path.name
+        named.symlink_to(opened)
+        try:
+            yield named
+        finally:
+            named.unlink()
     finally:
         os.close(descriptor)
 

@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -12,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from agnes_site.core.progress import silent
-from catalog.connectors import CandidatePart, ExtractRequest, TableRequest
+from agnes_site.core.errors import InvalidInputError
+from catalog.connectors import ExtractRequest, TableRequest
 from extracts.connectors.external.connector import (
     ExternalConfig,
     ExternalConnector,
@@ -25,6 +26,7 @@ from extracts.connectors.external.connector import (
 from extracts.connectors.external.evaluation import EvaluationError, EvaluationLostError, evaluated
 from extracts.connectors.external.files import ReachesOutsideError, opened_inside
 from extracts.engine import landlock
+from extracts.engine.candidate import Candidate
 
 ROOT = Path(__file__).resolve().parents[3]
 META = (
@@ -33,36 +35,8 @@ META = (
 )
 
 
-class FolderOutput:
-    """A candidate as a plain folder of files, numbered as they come."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.scratch = folder / "scratch"
-        self.scratch.mkdir(parents=True)
-        self.progress = silent
-
-    def write(self, batches, *, key="", order=()):
-        with pq.ParquetWriter(self._next(), batches.schema) as writer:
-            for batch in batches:
-                writer.write_batch(batch)
-        return self._part(key)
-
-    def copy(self, path, *, key=""):
-        shutil.copyfile(path, self._next())
-        return self._part(key)
-
-    def _next(self):
-        self.path = self.folder / f"{len(list(self.folder.glob('*.parquet')))}.parquet"
-        return self.path
-
-    def _part(self, key):
-        rows = pq.read_metadata(self.path).num_rows
-        return CandidatePart(path=self.path, key=key, rows=rows, bytes=self.path.stat().st_size)
-
-
-class MeddlingOutput(FolderOutput):
-    """An output during whose work somebody else does something."""
+class MeddledCandidate(Candidate):
+    """A candidate during whose making somebody else does something."""
 
     def __init__(self, folder, meddle):
         super().__init__(folder)
@@ -109,15 +83,11 @@ def produce(folder):
 
 
 @pytest.fixture
-def out(tmp_path):
-    return FolderOutput(tmp_path / "run")
+def extract(folder, tmp_path):
+    """Extract one table as a run would, into a candidate of its own."""
 
-
-@pytest.fixture
-def extract(folder, out):
-    """Extract one table as a run would."""
-
-    def run(name, *, state=None, out=out):
+    def run(name, *, state=None, out=None):
+        out = out or Candidate(Path(tempfile.mkdtemp(dir=tmp_path)))
         table = TableRequest(name=name, source_table=name, options=ExternalTable())
         request = ExtractRequest(table=table, state=state or {})
         return ExternalConnector().extract(ExternalConfig(folder=folder), {}, request, out)
@@ -197,17 +167,31 @@ class TestExtractingPlainParquet:
 
         assert (part.key, part.rows) == ("", 2)
 
-    def test_copies_a_damaged_file_as_it_is(self, folder, produce, extract, tmp_path):
-        class Careless(FolderOutput):
-            def _part(self, key):
-                return CandidatePart(path=self.path, key=key, rows=0, bytes=0)
+    def test_evaluates_files_whose_names_cannot_be_keys(self, folder, produce, extract):
+        (folder / "data/months/2026-02.parquet").rename(folder / "data/months/Únor 2026.parquet")
+        produce(months=MONTHS)
 
+        (part,) = extract("months").parts
+
+        assert (part.key, part.rows) == ("", 2)
+
+    def test_copies_a_damaged_page_as_it_is(self, folder, produce, extract):
+        path = folder / "data/orders.parquet"
+        damaged = bytearray(path.read_bytes())
+        damaged[10] ^= 1
+        produce(orders=ORDERS)
+        path.write_bytes(damaged)
+
+        (part,) = extract("orders").parts
+
+        assert part.path.read_bytes() == damaged
+
+    def test_names_a_file_that_is_no_parquet(self, folder, produce, extract):
         produce(orders=ORDERS)
         (folder / "data/orders.parquet").write_bytes(b"damaged")
 
-        (part,) = extract("orders", out=Careless(tmp_path / "careless")).parts
-
-        assert part.path.read_bytes() == b"damaged"
+        with pytest.raises(InvalidInputError, match=r"orders\.parquet"):
+            extract("orders")
 
     def test_notices_a_file_that_changes_meanwhile(self, folder, produce, extract, tmp_path):
         def write_in_place():
@@ -217,7 +201,7 @@ class TestExtractingPlainParquet:
         produce(orders=ORDERS)
 
         with pytest.raises(FilesChangingError):
-            extract("orders", out=MeddlingOutput(tmp_path / "meddled", write_in_place))
+            extract("orders", out=MeddledCandidate(tmp_path / "meddled", write_in_place))
 
     def test_notices_a_file_that_is_replaced_meanwhile(self, folder, produce, extract, tmp_path):
         def replace():
@@ -226,7 +210,7 @@ class TestExtractingPlainParquet:
         produce(orders=ORDERS)
 
         with pytest.raises(FilesChangingError):
-            extract("orders", out=MeddlingOutput(tmp_path / "meddled", replace))
+            extract("orders", out=MeddledCandidate(tmp_path / "meddled", replace))
 
     def test_asks_to_come_back_when_files_are_missing(self, folder, produce, extract):
         produce(months=MONTHS, orders=ORDERS)
@@ -472,7 +456,7 @@ class TestOpenedInside:
         path = folder / "data/plain"
         path.write_text("plain")
 
-        with opened_inside(folder, path) as opened:
+        with opened_inside(folder, path, scratch=tmp_path) as opened:
             path.unlink()
             path.symlink_to(tmp_path / "secret")
 
@@ -486,6 +470,6 @@ class TestOpenedInside:
         for name in ("link", "pipe"):
             with (
                 pytest.raises(ReachesOutsideError),
-                opened_inside(folder, folder / "data" / name),
+                opened_inside(folder, folder / "data" / name, scratch=tmp_path),
             ):
                 pass
