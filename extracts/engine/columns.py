@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
 
 from agnes_site.core.errors import InvalidInputError
 from agnes_site.core.sql import quote_identifier
+from catalog.connectors import ColumnSpec
 
 MAX_NAME_LENGTH = 255
 
@@ -196,3 +200,14 @@ def _nested_duckdb_type(kind: Any) -> str:
     if hasattr(kind, "value_type"):
         return f"{duckdb_type(kind.value_type)}[]"
     return str(kind).upper()
+
+
+def column_specs(schema: pa.Schema) -> tuple[ColumnSpec, ...]:
+    """Describe the columns of a stored schema as DuckDB will."""
+    return tuple(ColumnSpec(name=each.name, type=duckdb_type(each.type)) for each in schema)
+
+
+def schema_hash(columns: Iterable[ColumnSpec]) -> str:
+    """Return a hash (hex) of the names and types of ``columns`` in their order."""
+    pairs = [[column.name, column.type] for column in columns]
+    return hashlib.sha256(json.dumps(pairs, ensure_ascii=False).encode()).hexdigest()

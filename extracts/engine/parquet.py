@@ -18,15 +18,16 @@ import pyarrow.parquet as pq
 from agnes_site.core.errors import InvalidInputError
 from agnes_site.core.progress import Progress, silent
 from extracts.engine import rowgroups, rowhash
-from extracts.engine.columns import canonical_schema
+from extracts.engine.columns import canonical_schema, column_specs, schema_hash
 from extracts.engine.kernels import pc
 
 WRITER = "agnes-parquet-1"
 
-# What the writer records in a file, as JSON.
+# What the writer records in a file: JSON, and a hash of its columns.
 WRITER_KEY = "agnes.writer"
 ORDER_KEY = "agnes.order"
 CUT_KEY = "agnes.cut"
+SCHEMA_KEY = "agnes.schema_hash"
 
 # Batches are looked at in slices: small enough for memory, large enough for speed.
 _SLICE_ROWS = 16 * 1024
@@ -71,7 +72,7 @@ def write_parquet(
             writer.write_table(group, row_group_size=group.num_rows)
             rows += group.num_rows
             progress("write", done=rows)
-        writer.add_key_value_metadata(_recorded(order))
+        writer.add_key_value_metadata(_recorded(schema, order))
     return Written(rows=rows, bytes=path.stat().st_size)
 
 
@@ -133,7 +134,7 @@ def _is_delta(kind: Any) -> bool:
     )
 
 
-def _recorded(order: tuple[str, ...]) -> dict[str, str]:
+def _recorded(schema: pa.Schema, order: tuple[str, ...]) -> dict[str, str]:
     cut = {
         "rule": rowgroups.NAME,
         "hash": rowhash.NAME,
@@ -143,4 +144,5 @@ def _recorded(order: tuple[str, ...]) -> dict[str, str]:
         "max_bytes": rowgroups.MAX_BYTES,
     }
     facts = {WRITER_KEY: WRITER, ORDER_KEY: order, CUT_KEY: cut}
-    return {key: json.dumps(value, sort_keys=True) for key, value in facts.items()}
+    recorded = {key: json.dumps(value, sort_keys=True) for key, value in facts.items()}
+    return {**recorded, SCHEMA_KEY: schema_hash(column_specs(schema))}

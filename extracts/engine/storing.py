@@ -1,0 +1,61 @@
+"""Move a validated file into the store, so that it survives a power cut."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from extracts.engine.validation import ValidatedPart
+
+# Anybody on the machine may read a stored file where its folder lets them; nobody changes it.
+_MODE = 0o444
+
+
+def stored_path(store: Path, sha256: str) -> Path:
+    """Return where the store keeps the file with this hash."""
+    return store / sha256[:2] / f"{sha256}.parquet"
+
+
+def store_part(part: ValidatedPart, *, store: Path) -> Path:
+    """Move the file of ``part`` into the store and return its place there.
+
+    A file of the same hash that is already there stays; one of another size, which is damaged,
+    is replaced. Safe to repeat; the store must be on the file system of the file.
+
+    Raises:
+        FileNotFoundError: the file is neither where ``part`` says nor in the store.
+    """
+    place = stored_path(store, part.sha256)
+    _make_folder(place.parent)
+    if _size(place) == part.bytes:
+        part.path.unlink(missing_ok=True)
+    else:
+        part.path.chmod(_MODE)
+        _sync(part.path)
+        part.path.replace(place)
+    # Also where the file was there: whoever put it there may have been killed before this.
+    _sync(place)
+    _sync(place.parent)
+    return place
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return None
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    _sync(folder.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
