@@ -72,6 +72,7 @@ class ExtractFolder:
     def link(self, wanted: Mapping[str, Path]) -> None:
         """Make each name below ``data/`` a hard link to its stored file."""
         self.data.mkdir(exist_ok=True)
+        (self.data / _NEW_LINK).unlink(missing_ok=True)
         for name, stored_at in wanted.items():
             target = self.data / name
             target.parent.mkdir(exist_ok=True)
@@ -155,7 +156,6 @@ def _free_place(path: Path) -> Path:
 
 
 def _replace_link(beside: Path, target: Path, stored_at: Path) -> None:
-    beside.unlink(missing_ok=True)
     beside.hardlink_to(stored_at)
     beside.replace(target)
 
