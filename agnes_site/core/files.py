@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -123,6 +124,9 @@ class _Window:
         self._left -= len(data)
         return data
 
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self.read(_BLOCK), b"")
+
     def close(self) -> None:
         self._file.close()
 
@@ -135,8 +139,5 @@ class _FileWindow(StreamingHttpResponse):
     def __init__(self, file: IO[bytes], *, first: int, length: int) -> None:
         file.seek(first)
         self.file_to_stream = _Window(file, length)
-        super().__init__(
-            iter(lambda: self.file_to_stream.read(_BLOCK), b""),
-            content_type="application/octet-stream",
-        )
-        self._resource_closers.append(file.close)
+        # Closes what it streams, and with it the file.
+        super().__init__(self.file_to_stream, content_type="application/octet-stream")
