@@ -97,6 +97,7 @@ if CONFIG.redis_url:
         "default": {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": CONFIG.redis_url,
+            "KEY_PREFIX": CONFIG.queue_prefix,
         }
     }
 else:
@@ -157,7 +158,7 @@ logging_config(level=CONFIG.log_level, style=CONFIG.log_format)
 
 CELERY_BROKER_URL = CONFIG.redis_url or "filesystem://"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {}
+    {"global_keyprefix": CONFIG.queue_prefix}
     if CONFIG.redis_url
     else {
         "data_folder_in": str(LAYOUT.broker),

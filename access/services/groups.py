@@ -44,6 +44,9 @@ class ExternalMembershipError(ConflictError):
     hint = "Change it where it comes from, such as the directory of the company."
 
 
+_FROM_ELSEWHERE = (MembershipSource.GOOGLE_SYNC, MembershipSource.OIDC_CLAIM)
+
+
 @transaction.atomic
 def create_group(*, name: str, by: User | None, description: str = "") -> Group:
     """Make a group."""
@@ -110,7 +113,7 @@ def remove_member(*, membership: Membership, by: User | None) -> None:
         LastAdminError: nobody could administer the system any more.
     """
     group, user = membership.group, membership.user
-    if membership.source not in (MembershipSource.ADMIN, MembershipSource.SYSTEM_SEED):
+    if membership.source in _FROM_ELSEWHERE:
         raise ExternalMembershipError(f"{user.email} was not added to {group.name} here.")
     if group.name == ADMIN:
         ensure_other_admin(user, without=membership)

@@ -130,6 +130,12 @@ class Config(BaseModel):
         env="REDIS_URL",
         secret=True,
     )
+    queue_prefix: str = setting(
+        "",
+        "Prefix of all keys in Redis, where several installations share one.",
+        env="AGNES_QUEUE_PREFIX",
+        pattern=r"^[A-Za-z0-9_.-]{0,64}$",
+    )
     x_accel_prefix: str = setting(
         "",
         "Internal location by which nginx or Caddy send stored files, such as `/store/`.",

@@ -19,7 +19,7 @@ from catalog.connectors import (
     TableRequest,
 )
 from extracts.engine import publish
-from extracts.engine.candidate import CandidateFolder
+from extracts.engine.candidate import Candidate
 from extracts.engine.publish import ValidatedPart
 
 
@@ -33,7 +33,7 @@ def extract(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     config = connector.config_schema.model_validate(arguments["config"])
     table = table_request(connector, arguments["table"])
     request = ExtractRequest(table=table, state=arguments["state"])
-    out = CandidateFolder(Path(arguments["folder"]), progress=progress)
+    out = Candidate(Path(arguments["folder"]), progress=progress)
     bring = connector.run_sql if arguments["runs_sql"] else connector.extract
     result = bring(config, arguments["secrets"], request, out)
     failpoint("extract.candidate_written")
@@ -96,7 +96,7 @@ def _combined(
     arguments: Mapping[str, Any],
     result: ExtractResult,
     parts: list[ValidatedPart],
-    out: CandidateFolder,
+    out: Candidate,
     progress: Progress,
 ) -> ValidatedPart | None:
     """Make the one file that clients without parts are given, where the table is small enough."""

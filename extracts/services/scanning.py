@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def scan() -> list[Source]:
             continue
         if not connectors.get(source.source_type).is_foreign:
             _look_for_stranger(file, source)
-        elif source.scan_state.get("extract") != signature(file):
+        elif source.scan_state.get("extract") != signature(file.parent):
             runs.request_run(source=source, by=None, trigger=RunTrigger.SCAN)
             changed.append(source)
     return changed
@@ -70,10 +71,17 @@ def bring_source(holding: Holding) -> None:
     holding.finish(RunState.SUCCEEDED)
 
 
-def signature(file: Path) -> list[int]:
-    """Return what changes whenever somebody writes ``file``."""
-    found = file.stat()
-    return [found.st_size, found.st_mtime_ns, found.st_ino]
+def signature(folder: Path) -> str:
+    """Return what changes whenever somebody writes a file of an extract."""
+    seen = hashlib.sha256()
+    for file in sorted([folder / "extract.duckdb", *folder.glob("data/**/*.parquet")]):
+        with suppress(FileNotFoundError):
+            found = file.lstat()
+            named = str(file.relative_to(folder))
+            seen.update(
+                repr((named, found.st_size, found.st_mtime_ns, found.st_ino)).encode("utf-8")
+            )
+    return seen.hexdigest()
 
 
 def discover(source: Source, *, progress: Any) -> list[dict[str, Any]]:
@@ -107,7 +115,7 @@ def _adopt(folder: Path) -> Source | None:
 
 def _look_for_stranger(file: Path, source: Source) -> None:
     """Notice an ``extract.duckdb`` in a folder of ours that we did not write."""
-    seen = signature(file)
+    seen = signature(file.parent)
     if source.scan_state.get("extract") == seen:
         return
     if hashlib.sha256(file.read_bytes()).hexdigest() in source.extract_hashes:
@@ -120,7 +128,7 @@ def _look_for_stranger(file: Path, source: Source) -> None:
 
 def _register_shown(holding: Holding, source: Source) -> None:
     layout: Layout = settings.LAYOUT
-    seen = signature(layout.extracts / source.slug / "extract.duckdb")
+    seen = signature(layout.extracts / source.slug)
     try:
         specs = discover(source, progress=holding.progress)
     except AgnesError as error:

@@ -1,0 +1,188 @@
+"""A whole installation for a test: its own data, database and processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+
+
+class Installation:
+    """Starts and ends the processes of one installation, and speaks to it over HTTP.
+
+    On PostgreSQL and Redis where `DATABASE_URL` and `REDIS_URL` are set, else embedded.
+    """
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.url = f"http://127.0.0.1:{_free_port()}"
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._database = ""
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "DATA_DIR": str(self.data),
+            "CONFIG_DIR": str(folder),
+            "AGNES_BIND": self.url.removeprefix("http://"),
+            "AGNES_WEB_PROCESSES": "1",
+            "AGNES_WORKER_PROCESSES": "1",
+            "AGNES_RUN_LEASE_SECONDS": "2",
+            "AGNES_RUN_SWEEP_SECONDS": "1",
+            "AGNES_SCAN_SECONDS": "1",
+            **self._servers(),
+            **settings,
+        }
+        self.manage("migrate", "--verbosity", "0")
+        self.token = self.manage(
+            "grant_admin", "ada@example.com", "--password-stdin", "--token", "test",
+            given="a long password\n",
+        ).strip()  # fmt: skip
+
+    def manage(self, *words: str, given: str = "", **settings: str) -> str:
+        """Run `manage.py` and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=ROOT, env={**self.environment, **settings}, input=given,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start_web(self) -> None:
+        """Start the web server and wait until it answers."""
+        self._start(
+            "web", str(BIN / "gunicorn"), "agnes_site.wsgi:application", "--worker-class",
+            "gthread", "--threads", "8", "--bind", self.environment["AGNES_BIND"],
+        )  # fmt: skip
+        wait_until(self._answers, seconds=30)
+
+    def start_worker(self, **settings: str) -> subprocess.Popen[bytes]:
+        """Start a worker for runs and upkeep."""
+        return self._start(
+            "worker", str(BIN / "celery"), "-A", "agnes_site", "worker", "--queues",
+            "runs,upkeep", "--concurrency", "1", "--without-gossip", "--without-mingle",
+            "--without-heartbeat", "--hostname", f"{uuid.uuid4().hex}@%h", **settings,
+        )  # fmt: skip
+
+    def start_beat(self) -> None:
+        """Start the clock that sweeps and scans."""
+        self._start("beat", str(BIN / "celery"), "-A", "agnes_site", "beat", "--pidfile", "")
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        """End a process and all that it started, at once and without a warning."""
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def stop(self) -> None:
+        """End everything and remove the database."""
+        for process in self._processes:
+            if process.poll() is None:
+                self.kill(process)
+        if self._database:
+            admin = os.environ["DATABASE_URL"]
+            with psycopg.connect(admin, autocommit=True) as connection:
+                connection.execute(f'DROP DATABASE IF EXISTS "{self._database}" WITH (FORCE)')
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        """Call the API as the administrator and return the answer."""
+        response = requests.request(
+            method, f"{self.url}{path}", json=body, timeout=30,
+            headers={"Authorization": f"Bearer {self.token}"},
+        )  # fmt: skip
+        assert response.ok, response.text
+        return response.json() if response.content else None
+
+    def extract(self, *tables: str) -> list[str]:
+        """Ask for runs of these tables and return their ids."""
+        asked = self.call("POST", "/api/sync/trigger", {"tables": list(tables)})
+        return [run["id"] for run in asked["runs"]]
+
+    def finished(self, run_id: str, *, seconds: float = 60) -> dict[str, Any]:
+        """Wait until a run is over and return it."""
+
+        def over() -> Any:
+            run = self.call("GET", f"/api/runs/{run_id}")
+            return run if run["state"] not in ("queued", "running") else None
+
+        found: dict[str, Any] = wait_until(over, seconds=seconds)
+        return found
+
+    def add_files_source(self, slug: str, folder: Path) -> None:
+        """Add a source of type `files`."""
+        self.manage(
+            "shell", "-c",
+            "from catalog.services import sources; sources.add_source("
+            f"slug={slug!r}, source_type='files', config={{'folder': {str(folder)!r}}}, by=None)",
+        )  # fmt: skip
+
+    def log(self, name: str) -> str:
+        """Return what the processes of this name wrote."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def _start(self, name: str, *command: str, **settings: str) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env={**self.environment, **settings}, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+        self._processes.append(process)
+        return process
+
+    def _answers(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/api/ready", timeout=2).ok
+        except requests.ConnectionError:
+            return False
+
+    def _servers(self) -> dict[str, str]:
+        if not os.environ.get("DATABASE_URL"):
+            return {}
+        self._database = f"agnes_{uuid.uuid4().hex}"
+        admin = os.environ["DATABASE_URL"]
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{self._database}"')
+        parts = urlsplit(admin)
+        redis = urlsplit(os.environ["REDIS_URL"])
+        return {
+            "DATABASE_URL": urlunsplit(parts._replace(path=f"/{self._database}")),
+            # Each installation has queues of its own in one Redis.
+            "REDIS_URL": urlunsplit(redis),
+            "AGNES_QUEUE_PREFIX": self._database,
+        }
+
+
+def wait_until(asked: Callable[[], Any], *, seconds: float) -> Any:
+    """Return the first true answer, asked for ten times a second.
+
+    Raises:
+        TimeoutError: there was none in time.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = asked()
+        if answer:
+            return answer
+        time.sleep(0.1)
+    raise TimeoutError(f"Not within {seconds} seconds.")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
