@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import select
 import signal
@@ -152,6 +153,12 @@ class _Zygote:
     def is_usable(self) -> bool:
         return self.owner == os.getpid() and self.process.poll() is None
 
+    def end(self) -> None:
+        """Let the zygote notice that nobody needs it, unless it belongs to another process."""
+        self.control.close()
+        if self.owner == os.getpid():
+            self.process.wait()
+
     def send(self, connection: socket.socket) -> None:
         socket.send_fds(self.control, [b"j"], [connection.fileno()])
 
@@ -179,10 +186,24 @@ def _connect() -> socket.socket:
     ours, theirs = socket.socketpair()
     with theirs, _starting:
         if _zygote is None or not _zygote.is_usable():
-            _zygote = _Zygote.start(PRELOAD)
+            _start()
+        assert _zygote is not None
         try:
             _zygote.send(theirs)
         except OSError:
-            _zygote = _Zygote.start(PRELOAD)
+            _start()
             _zygote.send(theirs)
     return ours
+
+
+def _start() -> None:
+    global _zygote
+    if _zygote is not None:
+        _zygote.end()
+    _zygote = _Zygote.start(PRELOAD)
+
+
+@atexit.register
+def _end() -> None:
+    if _zygote is not None:
+        _zygote.end()

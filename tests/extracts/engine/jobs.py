@@ -1,0 +1,62 @@
+"""What the children of `test_process` do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from agnes_site.core.errors import InvalidInputError
+
+
+class JobRefusedError(InvalidInputError):
+    code = "job_refused"
+    hint = "Ask nicely."
+
+
+def add(arguments, report):
+    if "b" in arguments:
+        report("adding", done=1, total=2)
+    return arguments
+
+
+def refuse(arguments, report):
+    raise JobRefusedError("No.", row=7)
+
+
+def stumble(arguments, report):
+    raise KeyError("a secret of the data")
+
+
+def crash(arguments, report):
+    if arguments["how"] == "abort":
+        os.abort()
+    if arguments["how"] == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    os._exit(0)
+
+
+def eat(arguments, report):
+    return len(bytearray(arguments["bytes"]))
+
+
+def sleep(arguments, report):
+    report("sleeping", message=str(os.getpid()))
+    time.sleep(60)
+
+
+def environment(arguments, report):
+    return {
+        "variables": dict(os.environ),
+        "initial": Path("/proc/self/environ").read_bytes().decode(),
+        "command_line": Path("/proc/self/cmdline").read_bytes().decode(),
+    }
+
+
+def open_files(arguments, report):
+    return [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+
+
+def threads_of_parent(arguments, report):
+    return len(list(Path(f"/proc/{os.getppid()}/task").iterdir()))

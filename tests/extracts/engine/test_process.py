@@ -1,0 +1,126 @@
+"""One child process per run: what goes wrong there goes wrong there only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from agnes_site.core.progress import silent
+from extracts.engine import process
+from extracts.engine.process import Job
+
+HERE = "tests.extracts.engine.jobs"
+
+
+def _run(function: str, *, progress=silent, should_stop=lambda: False, **options):
+    arguments = options.pop("arguments", {})
+    job = Job(function=f"{HERE}:{function}", arguments=arguments, **options)
+    return process.run(job, progress=progress, should_stop=should_stop)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def _wait_until_gone(pid: int) -> None:
+    deadline = time.monotonic() + 5
+    while _is_alive(pid):
+        assert time.monotonic() < deadline, "the child is still there"
+        time.sleep(0.02)
+
+
+class TestRun:
+    def test_returns_the_result_and_reports_progress(self):
+        seen = []
+
+        result = _run(
+            "add", arguments={"a": 1, "b": "ž"},
+            progress=lambda phase, **rest: seen.append((phase, rest["done"], rest["total"])),
+        )  # fmt: skip
+
+        assert result == {"a": 1, "b": "ž"}
+        assert seen == [("adding", 1, 2)]
+
+    def test_carries_an_error_over_with_code_message_hint_and_details(self):
+        with pytest.raises(process.ChildFailedError) as caught:
+            _run("refuse")
+
+        error = caught.value
+        assert (error.code, error.status) == ("job_refused", 422)
+        assert (error.message, error.hint) == ("No.", "Ask nicely.")
+        assert error.details == {"row": 7}
+
+    def test_tells_nothing_of_the_data_when_something_unforeseen_happens(self):
+        with pytest.raises(process.ChildFailedError) as caught:
+            _run("stumble")
+
+        assert caught.value.code == "internal_error"
+        assert "secret" not in str(caught.value)
+
+    @pytest.mark.parametrize("how", ["abort", "kill", "exit"])
+    def test_survives_the_crash_of_a_child(self, how):
+        with pytest.raises(process.ChildCrashedError):
+            _run("crash", arguments={"how": how})
+
+        assert _run("add", arguments={"a": 1}) == {"a": 1}
+
+    def test_bounds_the_memory_of_a_child(self):
+        with pytest.raises(process.ChildFailedError) as caught:
+            _run("eat", arguments={"bytes": 2 * 1024**3}, memory_bytes=512 * 1024**2)
+
+        assert caught.value.code == "memory_exceeded"
+
+    def test_ends_a_child_that_takes_too_long(self):
+        seen = []
+
+        with pytest.raises(process.ChildTimeoutError):
+            _run(
+                "sleep", timeout_seconds=0.5,
+                progress=lambda phase, **rest: seen.append(rest["message"]),
+            )  # fmt: skip
+
+        _wait_until_gone(int(seen[0]))
+
+    def test_ends_a_child_that_is_no_longer_wanted(self):
+        seen = []
+
+        with pytest.raises(process.ChildStoppedError):
+            _run(
+                "sleep", should_stop=lambda: bool(seen),
+                progress=lambda phase, **rest: seen.append(rest["message"]),
+            )  # fmt: skip
+
+        _wait_until_gone(int(seen[0]))
+
+    def test_gives_the_child_the_environment_it_is_told_and_nothing_else(self, monkeypatch):
+        monkeypatch.setenv("SESSION_SECRET", "canary-in-the-environment")
+
+        seen = _run("environment", environ={"TOKEN": "for this run"})
+
+        assert seen["variables"] == {"TOKEN": "for this run"}
+        assert "canary" not in seen["initial"]
+        assert "canary" not in seen["command_line"]
+
+    def test_leaves_no_open_file_of_the_parent_to_the_child(self, tmp_path):
+        with (tmp_path / "secret.txt").open("w"):
+            assert not any("secret.txt" in name for name in _run("open_files"))
+
+
+class TestZygote:
+    def test_has_one_thread(self):
+        assert _run("threads_of_parent") == 1
+
+    def test_is_replaced_when_it_is_gone(self):
+        _run("add")
+        os.kill(process._zygote.process.pid, signal.SIGKILL)
+        process._zygote.process.wait()
+
+        assert _run("add", arguments={"a": 2}) == {"a": 2}
