@@ -1,0 +1,71 @@
+"""The environment of the process: the one module that reads it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+_CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+def server() -> str:
+    """Return the server named by ``AGNES_SERVER``, or an empty text."""
+    return _text("AGNES_SERVER")
+
+
+def token() -> str:
+    """Return the token in ``AGNES_TOKEN``, or an empty text."""
+    return _text("AGNES_TOKEN")
+
+
+def config_dir() -> str:
+    """Return the folder named by ``AGNES_CONFIG_DIR``, or an empty text."""
+    return _text("AGNES_CONFIG_DIR")
+
+
+def workspace() -> str:
+    """Return the workspace named by ``AGNES_LOCAL_DIR``, or an empty text."""
+    return _text("AGNES_LOCAL_DIR")
+
+
+def failpoint() -> str:
+    """Return the name of the failpoint that a test has armed, or an empty text."""
+    return _text("AGNES_FAILPOINT")
+
+
+def pull_parallelism() -> int:
+    """Return how many files are downloaded at the same time."""
+    return _number("AGNES_PULL_PARALLELISM", default=4, least=1, most=16)
+
+
+def download_retries() -> int:
+    """Return how often a download is tried again before it counts as failed."""
+    return _number("AGNES_STREAM_RETRIES", default=3, least=0, most=20)
+
+
+def lock_timeout_seconds() -> int:
+    """Return how long a pull waits for another one in the same workspace."""
+    return _number("AGNES_LOCK_TIMEOUT", default=600, least=0, most=86_400)
+
+
+def needs_requests() -> bool:
+    """Say whether a proxy or a private CA is set up, which only ``requests`` understands."""
+    if any(_text(name) for name in (*_PROXIES, *_CA_BUNDLES)):
+        return True
+    if sys.platform in ("darwin", "win32"):  # these keep proxies outside the environment
+        from urllib.request import getproxies
+
+        return bool(getproxies())
+    return False
+
+
+def _text(name: str) -> str:
+    return os.environ.get(name, "").strip()
+
+
+def _number(name: str, *, default: int, least: int, most: int) -> int:
+    try:
+        return min(max(int(_text(name)), least), most)
+    except ValueError:
+        return default

@@ -1,0 +1,1 @@
+"""Bringing a workspace to the state of the server's manifest."""

@@ -1,0 +1,106 @@
+"""The local database: a view per table and alias, built beside and switched by a rename."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from analyst_cli.failpoints import failpoint
+from analyst_cli.files import sync_file, sync_folder
+from analyst_cli.pull import generation
+from analyst_cli.pull.manifest import Problem
+from analyst_cli.pull.state import InstalledTable, State
+from analyst_cli.pull.verify import stamp
+from analyst_cli.sql import quote_identifier, quote_literals
+from analyst_cli.workspace import Workspace
+
+
+def build(workspace: Workspace, *, tables: dict[str, InstalledTable], number: int) -> list[Problem]:
+    """Replace the local database by one over a generation of files.
+
+    Returns a problem for each table that DuckDB cannot read; the others have their views.
+    """
+    workspace.database.parent.mkdir(parents=True, exist_ok=True)
+    beside = workspace.database.with_name(workspace.database.name + ".new")
+    for leftover in (beside, _log_of(beside)):
+        leftover.unlink(missing_ok=True)
+    files = generation.folder(workspace, number)
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "threads": "1",
+        "autoinstall_known_extensions": "false",
+    }
+    with duckdb.connect(str(beside), config=settings) as connection:
+        problems = _create_views(connection, tables=tables, files=files)
+    sync_file(beside)
+    failpoint("pull.database_written")
+    # DuckDB would try to apply a log that another program left to the new file.
+    _log_of(workspace.database).unlink(missing_ok=True)
+    beside.replace(workspace.database)
+    sync_folder(workspace.database.parent)
+    failpoint("pull.database_switched")
+    return problems
+
+
+def keep_foreign(workspace: Workspace, state: State) -> Path | None:
+    """Move a database aside that holds tables which no pull made; return where it is."""
+    if stamp(workspace.database) in ([], state.database_stamp):
+        return None
+    if not _has_tables(workspace.database):
+        return None
+    now = datetime.now(tz=UTC)
+    aside = workspace.database.with_name(f"analytics-{now:%Y%m%dT%H%M%S}.duckdb")
+    workspace.database.rename(aside)
+    return aside
+
+
+def _create_views(
+    connection: duckdb.DuckDBPyConnection, *, tables: dict[str, InstalledTable], files: Path
+) -> list[Problem]:
+    problems = []
+    created: set[str] = set()
+    for name, table in tables.items():
+        paths = quote_literals(str(files / path) for path in table.paths)
+        # Without hive_partitioning=false a folder like `x=1` above the workspace adds a column.
+        source = f"read_parquet({paths}, hive_partitioning=false"
+        source += ", union_by_name=true)" if len(table.paths) > 1 else ")"
+        try:
+            _create_view(connection, name, source)
+        except duckdb.Error as error:
+            problems.append(_unreadable(name, error))
+        else:
+            created.add(name.lower())
+    for name, table in tables.items():
+        for alias in table.aliases:
+            if alias.lower() not in created and name.lower() in created:
+                _create_view(connection, alias, quote_identifier(name))
+                created.add(alias.lower())
+    return problems
+
+
+def _create_view(connection: duckdb.DuckDBPyConnection, name: str, source: str) -> None:
+    connection.execute(f"CREATE VIEW {quote_identifier(name)} AS FROM {source}")
+
+
+def _unreadable(name: str, error: duckdb.Error) -> Problem:
+    return Problem(
+        table=name,
+        code="unreadable_file",
+        message=f"DuckDB cannot read the file of {name!r}: {str(error).splitlines()[0]}",
+        hint="Tell the administrator of the server.",
+    )
+
+
+def _has_tables(path: Path) -> bool:
+    """Say whether a database holds tables; one that cannot be opened may well do."""
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            found = connection.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchone()
+    except duckdb.Error:
+        return path.stat().st_size > 0
+    return found is not None
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(path.name + ".wal")
