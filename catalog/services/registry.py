@@ -106,7 +106,7 @@ def update_table(*, table: Table, by: User | None, **fields: Any) -> list[str]:
         QueryModeUnsupportedError, SettingsInvalidError, ScheduleInvalidError,
         TableInvalidError: as for :func:`register_table`, for the table as it would be.
     """
-    table = Table.objects.select_for_update().select_related("source").get(pk=table.pk)
+    table = Table.objects.select_for_update(of=("self",)).select_related("source").get(pk=table.pk)
     before = audit.snapshot(table, EDITABLE)
     if isinstance(fields.get("folder"), str):
         fields["folder"] = _folder(fields["folder"])

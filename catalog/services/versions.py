@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from access.models import User
 from access.services import audit
@@ -85,7 +85,9 @@ def commit(*, table: Table, draft: Draft, fencing: int) -> tuple[TableVersion, b
         FencedOffError: the work on the table was taken over since ``fencing`` was given.
         TablePinnedError: the table was rolled back and is not released.
     """
-    locked = Table.objects.select_for_update().select_related("source", "folder").get(pk=table.pk)
+    locked = _locked().filter(pk=table.pk).first()
+    if locked is None:
+        raise FencedOffError(f"{table.name} was unregistered meanwhile.")
     if locked.fencing != fencing:
         raise FencedOffError(f"The work on {table.name} was taken over by another worker.")
     if locked.is_pinned:
@@ -113,7 +115,7 @@ def roll_back(*, table: Table, number: int, by: User | None, note: str = "") -> 
     Raises:
         VersionNotFoundError: there is no version with this number, or it is no longer kept.
     """
-    locked = Table.objects.select_for_update().select_related("source", "folder").get(pk=table.pk)
+    locked = _locked().get(pk=table.pk)
     old = locked.versions.filter(number=number).first()
     if old is None:
         raise VersionNotFoundError(f"{table.name} has no version {number}.", version=number)
@@ -150,6 +152,12 @@ def take_fencing(table_id: UUID) -> int:
     """Count one claim on a table and return the number; call it inside a transaction."""
     Table.objects.filter(pk=table_id).update(fencing=F("fencing") + 1)
     return Table.objects.values_list("fencing", flat=True).get(pk=table_id)
+
+
+def _locked() -> QuerySet[Table]:
+    # Only the table itself: PostgreSQL cannot lock the optional side of a join.
+    tables = Table.objects.select_for_update(of=("self",))
+    return tables.select_related("source", "folder", "current_version")
 
 
 def _make(table: Table, draft: Draft, *, fencing: int) -> TableVersion:
