@@ -46,6 +46,16 @@ class TokenIn(Schema):
 class TokenOut(Schema):
     """A token, without its secret."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": "0c7e1f0a-8c53-4c0c-9d0f-5a3f5d2b7e11", "name": "my laptop", "kind": "pat",
+                "prefix": "agn_pat_3kF9", "created_at": "2026-01-01T08:00:00Z",
+                "expires_at": "2026-04-01T08:00:00Z", "last_used_at": None, "revoked_at": None,
+            }
+        }
+    )  # fmt: skip
+
     id: UUID
     name: str
     kind: str
@@ -59,7 +69,7 @@ class TokenOut(Schema):
 class NewTokenOut(TokenOut):
     """A token just made; `token` is shown this once."""
 
-    token: str
+    token: str = Field(description="The secret: `agn_pat_…`.")
 
 
 @router.get("/tokens", response=list[TokenOut], operation_id="list_tokens")

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from ninja import Query, Router, Schema
 from ninja.responses import Status
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from access.auth import AuthedRequest
 from access.models import Group
@@ -27,20 +27,29 @@ client_router = Router(tags=["client"])
 class HealthOut(Schema):
     """Whether the server is up."""
 
-    status: str
-    db_schema: str
-    version: str
+    status: str = Field(description="Always `ok`.")
+    db_schema: str = Field(description="Always `ok`; older clients read it.")
+    version: str = Field(description="Version of the server.")
 
 
 class ReadyOut(Schema):
     """Whether the server can do its work; each part by name: `ok`, or what is wrong."""
 
-    status: str
-    checks: dict[str, str]
+    status: str = Field(description="`ok` or `not ready`.")
+    checks: dict[str, str] = Field(description="`database` and `storage`, each with its state.")
 
 
 class MeOut(Schema):
     """Who is calling."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": "8f14e45f-ceea-467f-a1b2-3c4d5e6f7a8b", "email": "ana@example.com",
+                "name": "Ana", "is_admin": False, "groups": ["Everyone", "Sales"],
+            }
+        }
+    )  # fmt: skip
 
     id: UUID
     email: str
@@ -58,11 +67,20 @@ class WelcomeIn(Schema):
 class WelcomeOut(Schema):
     """The text for CLAUDE.md of a workspace."""
 
-    content: str
+    content: str = Field(description="Markdown.")
 
 
 class InitialWorkspaceOut(Schema):
     """Whether the company has a template for workspaces."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "configured": False, "synced": False, "template_source": None,
+                "template_sha": None, "synced_at": None, "files": [],
+            }
+        }
+    )  # fmt: skip
 
     configured: bool
     synced: bool
@@ -75,16 +93,16 @@ class InitialWorkspaceOut(Schema):
 class MemoryBundleOut(Schema):
     """Shared knowledge for workspaces."""
 
-    mandatory: list[dict[str, str]]
-    approved: list[dict[str, str]]
+    mandatory: list[dict[str, str]] = Field(description="What every workspace gets.")
+    approved: list[dict[str, str]] = Field(description="What was approved besides.")
 
 
 class LatestClientOut(Schema):
     """The client that this server offers; nulls: none that should replace an older one."""
 
-    version: str | None
-    wheel_filename: str | None
-    download_url_path: str | None
+    version: str | None = Field(description="Its version.")
+    wheel_filename: str | None = Field(description="Name of its file.")
+    download_url_path: str | None = Field(description="Path on this server to fetch it from.")
 
 
 @health_router.get("/health", response=HealthOut, operation_id="get_health")

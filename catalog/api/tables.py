@@ -25,6 +25,15 @@ admin_router = Router(tags=["registry"])
 class ColumnOut(Schema):
     """One column of a table."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "name": "amount", "type": "DECIMAL(12,2)", "nullable": False,
+                "description": "What was paid, in US dollars.",
+            }
+        }
+    )  # fmt: skip
+
     name: str
     type: str = Field(description="DuckDB type name.")
     nullable: bool
@@ -107,7 +116,7 @@ class TablesOut(Schema):
     """A list of tables."""
 
     tables: list[TableOut]
-    count: int
+    count: int = Field(description="How many there are.")
 
 
 class CatalogIn(Schema):
@@ -121,26 +130,34 @@ class RegistrationFields(Schema):
 
     model_config = ConfigDict(extra="forbid")
 
-    display_name: str | None = None
+    display_name: str | None = Field(None, description="Shown to people in place of the name.")
     folder: str | None = Field(None, description="Grouping; made when there is none of that name.")
-    description: str | None = None
+    description: str | None = Field(None, description="What a row is, for people and agents.")
     bucket: str | None = Field(None, description="Schema, dataset or bucket at the source.")
     source_table: str | None = Field(None, description="Name, file or pattern at the source.")
     source_query: str | None = Field(None, description="Query of a materialized table.")
     options: dict[str, Any] | None = Field(None, description="Settings for the connector.")
-    query_mode: QueryMode | None = None
+    query_mode: QueryMode | None = Field(None, description="Where its rows are when asked for.")
     sync_schedule: str | None = Field(None, description="`every 6h`, `daily 07:00` (UTC).")
-    sync_strategy: SyncStrategy | None = None
+    sync_strategy: SyncStrategy | None = Field(None, description="How it is brought up to date.")
     primary_key: list[str] | None = Field(None, description="A list, or names with commas.")
-    incremental_column: str | None = None
-    incremental_window_days: int | None = Field(None, ge=0)
-    max_history_days: int | None = Field(None, ge=0)
-    initial_load_chunk_days: int | None = Field(None, ge=1)
-    partition_by: str | None = None
-    partition_granularity: str | None = None
-    where_filters: list[dict[str, Any]] | None = None
-    drift_policy: DriftPolicy | None = None
-    server_only: bool | None = None
+    incremental_column: str | None = Field(None, description="Says when a row was last changed.")
+    incremental_window_days: int | None = Field(
+        None, ge=0, description="Days before the last run that are brought again."
+    )
+    max_history_days: int | None = Field(None, ge=0, description="Days back that are brought.")
+    initial_load_chunk_days: int | None = Field(
+        None, ge=1, description="Days that one request of the first load brings."
+    )
+    partition_by: str | None = Field(None, description="Column that says which part a row is in.")
+    partition_granularity: str | None = Field(None, description="`day`, `month` or `year`.")
+    where_filters: list[dict[str, Any]] | None = Field(
+        None, description="Conditions of which the connector brings the rows."
+    )
+    drift_policy: DriftPolicy | None = Field(
+        None, description="What happens when the columns change at the source."
+    )
+    server_only: bool | None = Field(None, description="Whether its files stay on the server.")
     profile_after_sync: bool | None = Field(None, description="Accepted, without effect.")
 
     @field_validator("primary_key", mode="before")
@@ -181,6 +198,15 @@ class RegisterIn(RegistrationFields):
 class RegisteredOut(Schema):
     """What was registered."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": "orders", "name": "orders", "status": "registered", "source": "shop",
+                "view_name": "orders",
+            }
+        }
+    )  # fmt: skip
+
     id: str
     name: str
     status: str
@@ -191,8 +217,8 @@ class RegisteredOut(Schema):
 class UpdatedOut(Schema):
     """What was changed."""
 
-    id: str
-    updated: list[str]
+    id: str = Field(description="Name of the table.")
+    updated: list[str] = Field(description="Names of the fields that differ from before.")
 
 
 class RegistryRowOut(TableOut):
@@ -219,14 +245,14 @@ class RegistryOut(Schema):
     """All registered tables."""
 
     tables: list[RegistryRowOut]
-    count: int
+    count: int = Field(description="How many there are.")
 
 
 class PrecheckOut(Schema):
     """What would be registered."""
 
-    ok: bool
-    table: dict[str, Any]
+    ok: bool = Field(description="Always true: what could not be registered is an error.")
+    table: dict[str, Any] = Field(description="The table as it would be.")
 
 
 @tables_router.get("/catalog/tables", response=TablesOut, operation_id="list_tables")

@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 from django.db import close_old_connections
 from django.http import HttpRequest, StreamingHttpResponse
-from ninja import Body, Router, Schema
+from ninja import Body, Query, Router, Schema
 from pydantic import ConfigDict, Field
 
 from access.auth import AuthedRequest
@@ -52,6 +52,19 @@ class TriggerInvalidError(InvalidInputError):
 class RunOut(Schema):
     """One run."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": "5f1c8a52-3d3e-4f6e-9a58-0f6b2f0f7c10", "table": "orders", "source": "shop",
+                "kind": "extract", "trigger": "api", "state": "running", "phase": "extract",
+                "done": 400_000, "total": 1_000_000, "message": "", "rows": None, "bytes": None,
+                "version": None, "attempt": 1, "error": None,
+                "queued_at": "2026-01-01T08:00:00Z", "started_at": "2026-01-01T08:00:01Z",
+                "finished_at": None,
+            }
+        }
+    )  # fmt: skip
+
     id: UUID
     table: str | None
     source: str | None
@@ -90,10 +103,16 @@ class RunOut(Schema):
         return {"code": run.error_code, "message": run.error_message, "hint": run.error_hint}
 
 
+class RunsIn(Schema):
+    """Which runs to list."""
+
+    limit: int = Field(50, description="How many; at least 1, at most 500.")
+
+
 class RunDetailOut(RunOut):
     """One run with its log."""
 
-    log: str
+    log: str = Field(description="Its beginning and its newest lines.")
 
 
 class TriggeredOut(Schema):
@@ -119,9 +138,9 @@ class TriggeredOut(Schema):
 class StatusOut(Schema):
     """Whether work is going on."""
 
-    locked: bool
-    queued: int
-    running: int
+    locked: bool = Field(description="Whether there is any such run.")
+    queued: int = Field(description="Runs that wait.")
+    running: int = Field(description="Runs that a worker is on.")
 
 
 @status_router.get("/sync/status", response=StatusOut, operation_id="get_sync_status")
@@ -167,10 +186,10 @@ def trigger_sync(request: AuthedRequest, wanted: Body[Any] = None) -> TriggeredO
 
 
 @admin_router.get("/runs", response=list[RunOut], operation_id="list_runs")
-def list_runs(request: HttpRequest, limit: int = 50) -> list[Run]:
+def list_runs(request: HttpRequest, wanted: Query[RunsIn]) -> list[Run]:
     """List the newest runs, at most 500."""
     newest = Run.objects.select_related("table", "source").order_by("-queued_at")
-    return list(newest[: max(1, min(limit, 500))])
+    return list(newest[: max(1, min(wanted.limit, 500))])
 
 
 @admin_router.get("/runs/{run_id}", response=RunDetailOut, operation_id="get_run")
