@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
-_CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-
 
 def server() -> str:
     """Return the server named by ``AGNES_SERVER``, or an empty text."""
@@ -49,15 +46,29 @@ def lock_timeout_seconds() -> int:
     return _number("AGNES_LOCK_TIMEOUT", default=600, least=0, most=86_400)
 
 
-def needs_requests() -> bool:
-    """Say whether a proxy or a private CA is set up, which only ``requests`` understands."""
-    if any(_text(name) for name in (*_PROXIES, *_CA_BUNDLES)):
-        return True
+def has_proxy(*, scheme: str, host: str) -> bool:
+    """Say whether requests to ``host`` may have to go through a proxy."""
+    if host == "localhost" or host == "::1" or host.startswith("127."):
+        return False
+    names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
+    if any(_text(name) for name in names):
+        return not _is_exempt(host)
     if sys.platform in ("darwin", "win32"):  # these keep proxies outside the environment
         from urllib.request import getproxies
 
-        return bool(getproxies())
+        return scheme in getproxies()
     return False
+
+
+def has_ca_bundle() -> bool:
+    """Say whether a private certificate authority is named for ``requests``."""
+    return bool(_text("REQUESTS_CA_BUNDLE") or _text("CURL_CA_BUNDLE"))
+
+
+def _is_exempt(host: str) -> bool:
+    exempt = _text("no_proxy") or _text("NO_PROXY")
+    endings = [name.strip().lstrip(".") for name in exempt.split(",")]
+    return any(name and (host == name or host.endswith(f".{name}")) for name in endings)
 
 
 def _text(name: str) -> str:

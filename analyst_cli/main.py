@@ -51,9 +51,9 @@ class RootGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that was typed, or fail with the nearest one as a hint."""
-        from analyst_cli.names import nearest
-
         if args[0] not in COMMANDS and not args[0].startswith("-"):
+            from analyst_cli.names import nearest
+
             near = nearest(args[0], COMMANDS)
             more = f" Did you mean `agnes {near[0]}`?" if near else ""
             ctx.fail(f"There is no command {args[0]!r}.{more}")

@@ -39,8 +39,10 @@ def config_dir() -> Path:
 
 def server() -> str:
     """Return the address of the server, or an empty text."""
+    if environment.server():
+        return environment.server()
     stored = read_json(config_dir() / "config.json").get("server")
-    return environment.server() or (stored if isinstance(stored, str) else "")
+    return stored if isinstance(stored, str) else ""
 
 
 def credentials() -> Credentials:
@@ -53,11 +55,12 @@ def credentials() -> Credentials:
     address = server()
     if not address:
         raise NoServerError("No server is configured.")
-    stored = read_json(config_dir() / "token.json")
-    token = environment.token() or str(stored.get("access_token") or "")
+    token, email = environment.token(), ""
+    if not token:
+        stored = read_json(config_dir() / "token.json")
+        token, email = str(stored.get("access_token") or ""), str(stored.get("email") or "")
     if not token:
         raise NotSignedInError(f"You are not signed in to {address}.")
-    email = "" if environment.token() else str(stored.get("email") or "")
     return Credentials(server=checked_server(address), token=checked_token(token), email=email)
 
 

@@ -14,6 +14,7 @@ from analyst_cli.errors import EXIT_FAILED
 from analyst_cli.failpoints import failpoint
 from analyst_cli.pull import run
 from analyst_cli.pull.progress import reporter
+from analyst_cli.pull.result import Request
 from analyst_cli.workspace import Workspace
 
 
@@ -57,7 +58,7 @@ def init(
         for path in kept:
             click.echo(f"Your {path.name.partition('.bak')[0]} is kept as {path.name}.", err=True)
         failpoint("init.files_written")
-        request = run.Request(skip_materialized=skip_materialize)
+        request = Request(skip_materialized=skip_materialize)
         with reporter(is_quiet=False) as progress:
             result = run.pull(here, client, request=request, reporter=progress)
     show(result, is_quiet=False)

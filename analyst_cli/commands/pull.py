@@ -11,12 +11,12 @@ import click
 from analyst_cli import settings, workspace
 from analyst_cli.client import AgnesClient
 from analyst_cli.errors import EXIT_FAILED
-from analyst_cli.output import human_bytes
 from analyst_cli.pull import run
 from analyst_cli.pull.progress import reporter
+from analyst_cli.pull.result import Request, Result
 
 if TYPE_CHECKING:
-    from analyst_cli.pull.run import Result
+    from analyst_cli.pull.manifest import Problem
 
 
 @click.command()
@@ -41,7 +41,7 @@ def pull(
     """
     credentials = settings.credentials()
     here = workspace.find()
-    request = run.Request(tables=tables, skip_materialized=skip_materialize)
+    request = Request(tables=tables, skip_materialized=skip_materialize)
     client = AgnesClient(server=credentials.server, token=credentials.token)
     with contextlib.closing(client):
         if dry_run:
@@ -58,12 +58,11 @@ def pull(
 
 def show(result: Result, *, is_quiet: bool) -> None:
     """Write what a pull did, and what went wrong, to stderr."""
-    for problem in result.errors:
-        click.echo(f"Error: {problem.message}", err=True)
-        if problem.hint:
-            click.echo(f"hint: {problem.hint}", err=True)
+    _show_problems(result.errors)
     if is_quiet:
         return
+    from analyst_cli.output import human_bytes
+
     done = f"Updated {result.tables_updated} of {result.parquets_total} files"
     if not (result.tables_updated or result.removed or result.errors):
         done = f"Up to date: {result.parquets_total} files"
@@ -78,16 +77,20 @@ def show(result: Result, *, is_quiet: bool) -> None:
 
 
 def _preview(
-    here: workspace.Workspace, client: AgnesClient, request: run.Request, *, as_json: bool
+    here: workspace.Workspace, client: AgnesClient, request: Request, *, as_json: bool
 ) -> None:
-    plan, state = run.preview(here, client, request=request)
+    from analyst_cli.output import human_bytes
+    from analyst_cli.pull.work import preview
+
+    plan, state, problems = preview(here, client, request=request)
     names = sorted({download.table.name for download in plan.downloads})
     if as_json:
-        planned = run.Result(
+        planned = Result(
             tables_updated=len(names),
             parquets_total=sum(len(table.paths) for table in state.tables.values()),
             rows_total=sum(table.rows for table in state.tables.values()),
             removed=len(plan.removed),
+            errors=problems,
         )
         more = {
             "dry_run": True,
@@ -97,8 +100,16 @@ def _preview(
         }
         click.echo(json.dumps(planned.as_json() | more, ensure_ascii=False))
         return
+    _show_problems(problems)
     for name in names:
         click.echo(f"would download  {name}")
     for name in plan.removed:
         click.echo(f"would remove    {name}")
     click.echo(f"{human_bytes(plan.bytes_to_download)} to download.", err=True)
+
+
+def _show_problems(problems: list[Problem]) -> None:
+    for problem in problems:
+        click.echo(f"Error: {problem.message}", err=True)
+        if problem.hint:
+            click.echo(f"hint: {problem.hint}", err=True)

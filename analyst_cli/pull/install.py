@@ -44,6 +44,7 @@ def install(
     Returns a problem for each table that could not be made visible.
     """
     was_clean = before.is_clean
+    before.complete_etag = ""
     _open_record(workspace, before, ready)
     problems = _replace_files(workspace, after=after, ready=ready)
     for problem in problems:
@@ -58,6 +59,8 @@ def install(
     problems += switch(workspace, state=after, known=before, note=note)
     revoked = [path for name in set(before.tables) - set(after.tables) - {p.table for p in problems}
                for path in before.tables[name].paths]  # fmt: skip
+    if problems:
+        after.complete_etag = ""
     generation.drop_files(workspace, set(revoked) - spared)
     _prune_files(workspace, [path for path in _stale_paths(after) if path not in spared])
     after.files = {path: file for path, file in after.files.items() if path in spared}

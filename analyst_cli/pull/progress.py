@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from analyst_cli.output import human_bytes
-
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
@@ -77,6 +75,8 @@ class Lines(Silent):
     def end(self, name: str, *, size_bytes: int, is_good: bool) -> None:
         """Write the line of a good file; errors are printed at the end."""
         if is_good:
+            from analyst_cli.output import human_bytes
+
             click.echo(f"{name}  {human_bytes(size_bytes)}", err=True)
 
 

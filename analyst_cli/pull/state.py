@@ -38,13 +38,18 @@ class InstalledTable:
 
 @dataclass(kw_only=True)
 class State:
-    """The record of a workspace. ``is_clean`` is false from the first change to the last."""
+    """The record of a workspace.
+
+    ``is_clean`` is false from the first change to the last. ``complete_etag`` is that of the
+    manifest which the workspace holds all of; empty if something is left out or has failed.
+    """
 
     is_clean: bool = True
     server: str = ""
     root: str = ""
     generation: int = 0
     pulled_at: str = ""
+    complete_etag: str = ""
     database_stamp: list[int] = field(default_factory=list)
     files: dict[str, InstalledFile] = field(default_factory=dict)
     tables: dict[str, InstalledTable] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Protocol
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from analyst_cli import environment
 from analyst_cli.errors import TransportError
@@ -66,7 +66,9 @@ class Session:
     """Connections of one thread. The token goes to the server it belongs to, and nowhere else."""
 
     def __init__(self) -> None:
-        self._sender = _choose_sender()
+        self._direct: Sender | None = None
+        self._full: Sender | None = None
+        self._only_full: set[str] = set()
 
     def get(
         self, url: str, *, token: str, headers: dict[str, str], may_leave: bool = False
@@ -100,19 +102,33 @@ class Session:
 
     def close(self) -> None:
         """Close the connections."""
-        self._sender.close()
+        for sender in (self._direct, self._full):
+            if sender is not None:
+                sender.close()
 
     def _send(self, url: str, headers: dict[str, str]) -> Response:
-        try:
-            return self._sender.send(url, headers)
-        except CertificateError:
-            # Some Python builds come without root certificates; requests brings its own.
+        parts = urlsplit(url)
+        if parts.netloc not in self._only_full and not _needs_requests(parts):
+            try:
+                return self._direct_sender().send(url, headers)
+            except CertificateError:
+                # Some Python builds come without root certificates; requests brings its own.
+                self._only_full.add(parts.netloc)
+        return self._full_sender().send(url, headers)
+
+    def _direct_sender(self) -> Sender:
+        if self._direct is None:
+            from analyst_cli.transport.direct import DirectSender
+
+            self._direct = DirectSender()
+        return self._direct
+
+    def _full_sender(self) -> Sender:
+        if self._full is None:
             from analyst_cli.transport.full import RequestsSender
 
-            if isinstance(self._sender, RequestsSender):
-                raise
-            self._sender = RequestsSender()
-            return self._sender.send(url, headers)
+            self._full = RequestsSender()
+        return self._full
 
 
 def is_same_server(first: str, second: str) -> bool:
@@ -129,11 +145,7 @@ def _port(scheme: str, port: int | None) -> int | None:
     return port or _DEFAULT_PORTS.get(scheme)
 
 
-def _choose_sender() -> Sender:
-    if environment.needs_requests():
-        from analyst_cli.transport.full import RequestsSender
-
-        return RequestsSender()
-    from analyst_cli.transport.direct import DirectSender
-
-    return DirectSender()
+def _needs_requests(parts: SplitResult) -> bool:
+    if parts.scheme == "https" and environment.has_ca_bundle():
+        return True
+    return environment.has_proxy(scheme=parts.scheme, host=parts.hostname or "")
