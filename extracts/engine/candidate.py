@@ -63,6 +63,7 @@ class Candidate:
         self.progress = progress
         self._parts = folder / "parts"
         self._keys: set[str] = set()
+        self._rows = 0
         self.scratch.mkdir(parents=True, exist_ok=True)
         self._parts.mkdir(exist_ok=True)
 
@@ -75,7 +76,8 @@ class Candidate:
             PartKeyError: ``key`` is not usable, or was written before.
         """
         path = self._place(key)
-        written = write_parquet(batches, path, order=order, progress=self.progress)
+        written = write_parquet(batches, path, order=order, progress=self._extracting)
+        self._rows += written.rows
         failpoint("extract.part_written")
         return CandidatePart(path=path, key=key, rows=written.rows, bytes=written.bytes)
 
@@ -107,6 +109,12 @@ class Candidate:
         unfinished.write_text(json.dumps(description, ensure_ascii=False), encoding="utf-8")
         unfinished.replace(self.folder / _DESCRIPTION)
         failpoint("extract.candidate_written")
+
+    def _extracting(
+        self, phase: str, *, done: int = 0, total: int | None = None, message: str = ""
+    ) -> None:
+        """Count the rows of all parts: what the writer writes is what a run extracts."""
+        self.progress("extract", done=self._rows + done, total=total, message=message)
 
     def _place(self, key: str) -> Path:
         if key and not _KEY.fullmatch(key):

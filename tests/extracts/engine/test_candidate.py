@@ -92,9 +92,10 @@ class TestCandidate:
             progress=lambda phase, *, done=0, total=None, message="": seen.append((phase, done)),
         )
 
-        candidate.write(rows(1, 2, 3))
+        candidate.write(rows(1, 2, 3), key="a")
+        candidate.write(rows(4), key="b")
 
-        assert seen == [("write", 3)]
+        assert seen == [("extract", 3), ("extract", 4)]
 
 
 class TestReadCandidate:

@@ -1,0 +1,8 @@
+"""The connectors that are part of Agnes. Importing this registers them; it loads none of them."""
+
+from __future__ import annotations
+
+from catalog.connectors import register
+
+register("extracts.connectors.files.connector:FilesConnector")
+register("extracts.connectors.external.connector:ExternalConnector")

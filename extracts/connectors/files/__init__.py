@@ -1,0 +1,1 @@
+"""Tables from files in a folder: CSV and Parquet, plain or gzip."""

@@ -1,0 +1,118 @@
+"""The types of CSV columns: guessed from a sample, then every value held to them.
+
+DuckDB's own casts are generous: the text ``1.5`` becomes the whole number 2, a time with a zone
+loses it. Values of guessed columns must therefore look like those that the guess was made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from agnes_site.core.sql import quote_identifier, quote_literal
+
+_TIME = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_ZONE = r"(Z|[-+][0-9]{2}(:?[0-9]{2})?)"
+
+ZONED = "TIMESTAMP WITH TIME ZONE"
+
+# Looks of values and their patterns; the first that fits counts. Whole numbers with leading
+# zeros or a plus are codes or telephone numbers, and look like none of these.
+_LOOKS = (
+    ("BOOLEAN", "(?i)true|false", "BOOLEAN"),
+    ("BIGINT", "-?(0|[1-9][0-9]{0,14})", "BIGINT"),
+    ("LONG", "-?[1-9][0-9]{15,18}", "BIGINT"),
+    ("DOUBLE", r"-?((0|[1-9][0-9]{0,14})(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?", "DOUBLE"),
+    ("DATE", _DATE, "DATE"),
+    ("TIMESTAMP", f"{_DATE}[T ]{_TIME}", "TIMESTAMP"),
+    (ZONED, f"{_DATE}[T ]{_TIME}{_ZONE}", ZONED),
+    ("TIME", _TIME, "TIME"),
+)
+
+# What a column is when its values look like these and nothing else. A column that mixes long
+# whole numbers with fractions stays text, since a DOUBLE would change the long ones.
+_MIXTURES = {
+    frozenset({"LONG"}): "BIGINT",
+    frozenset({"BIGINT", "LONG"}): "BIGINT",
+    frozenset({"BIGINT", "DOUBLE"}): "DOUBLE",
+    frozenset({"DATE", "TIMESTAMP"}): "TIMESTAMP",
+}
+
+# Conditions that are cheaper than the patterns and refuse what a cast would change.
+_FAITHFUL = {
+    "BOOLEAN": "lower({v}) IN ('true', 'false')",
+    "BIGINT": "TRY_CAST({v} AS BIGINT)::VARCHAR = {v}",
+    "DOUBLE": "NOT contains({v}, '_')",
+    "DATE": "length({v}) = 10",
+    "TIME": "NOT contains({v}, '+') AND NOT contains({v}, '-')",
+    "TIMESTAMP": "length({v}) <= 26 AND NOT contains({v}[11:], '+') "
+    "AND NOT contains({v}[11:], '-') AND NOT ends_with({v}, 'Z')",
+    ZONED: "length({v}) <= 33 AND "
+    "(ends_with({v}, 'Z') OR contains({v}[20:], '+') OR contains({v}[20:], '-'))",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnType:
+    """The type of a column; a ``given`` one is the user's word and cast as DuckDB does."""
+
+    kind: str
+    given: bool = False
+
+    def cast(self, name: str) -> str:
+        """Return SQL that turns the text of column ``name`` into a value, or fails."""
+        value = quote_identifier(name)
+        faithful = self._faithful(value)
+        if self.kind == "VARCHAR":
+            return value
+        if not faithful:
+            return f"CAST({value} AS {self.kind}) AS {value}"
+        return (
+            f"CASE WHEN {value} IS NULL THEN NULL WHEN {faithful} "
+            f"THEN CAST({value} AS {self.kind}) ELSE error('not a {self.kind}') END AS {value}"
+        )
+
+    def is_bad(self, name: str) -> str:
+        """Return SQL that says whether :meth:`cast` fails on a value of column ``name``."""
+        value = quote_identifier(name)
+        faithful = self._faithful(value) or "true"
+        good = f"({faithful}) AND TRY_CAST({value} AS {self.kind}) IS NOT NULL"
+        return f"({value} IS NOT NULL AND NOT coalesce({good}, false))"
+
+    def _faithful(self, value: str) -> str:
+        return "" if self.given else _FAITHFUL.get(self.kind, "").format(v=value)
+
+
+def guess_types(
+    connection: duckdb.DuckDBPyConnection, sample: str, names: Sequence[str]
+) -> dict[str, ColumnType]:
+    """Return the type of each column of ``sample``, a query whose columns are all text.
+
+    A column without any value in the sample is text.
+    """
+    looks = ", ".join(f"list(DISTINCT {_look(name)})" for name in names)
+    row = connection.execute(f"SELECT {looks} FROM ({sample})").fetchone()  # noqa: S608  quoted
+    assert row is not None, "an aggregation gives one row"
+    return {
+        name: ColumnType(kind=_kind(found or [])) for name, found in zip(names, row, strict=True)
+    }
+
+
+def _look(name: str) -> str:
+    """Return SQL for the look of one value; null has none."""
+    value = quote_identifier(name)
+    cases = " ".join(
+        f"WHEN regexp_full_match({value}, {quote_literal(pattern)}) "
+        f"AND TRY_CAST({value} AS {kind}) IS NOT NULL THEN {quote_literal(look)}"
+        for look, pattern, kind in _LOOKS
+    )
+    return f"CASE WHEN {value} IS NULL THEN NULL {cases} ELSE 'VARCHAR' END"
+
+
+def _kind(looks: Sequence[str | None]) -> str:
+    found = frozenset(look for look in looks if look is not None)
+    alone = next(iter(found)) if len(found) == 1 else "VARCHAR"
+    return _MIXTURES.get(found, alone)
