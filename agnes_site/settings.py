@@ -10,6 +10,7 @@ from agnes_site.core.config import config
 from agnes_site.core.logs import logging_config
 from agnes_site.core.secrets import persistent_key
 from agnes_site.core.storage import Layout
+from agnes_site.web import look
 
 django_stubs_ext.monkeypatch()
 
@@ -23,6 +24,8 @@ DEBUG = CONFIG.debug
 ALLOWED_HOSTS = list(CONFIG.allowed_hosts)
 
 INSTALLED_APPS = [
+    # First, so that its templates are found before those of the packages.
+    "agnes_site.web",
     "unfold",
     "unfold.contrib.filters",
     "django.contrib.admin",
@@ -35,7 +38,6 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "ninja",
-    "agnes_site.web",
     "access",
     "catalog",
     "extracts",
@@ -189,4 +191,4 @@ CELERY_BEAT_SCHEDULE = {
     "collect-garbage": {"task": "extracts.tasks.collect_garbage", "schedule": 3600},
 }
 
-UNFOLD = {"SITE_TITLE": CONFIG.instance_name, "SITE_HEADER": CONFIG.instance_name}
+UNFOLD = look.unfold(instance_name=CONFIG.instance_name)

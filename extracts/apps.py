@@ -8,10 +8,13 @@ from django.apps import AppConfig
 
 
 class ExtractsConfig(AppConfig):
-    """Registers the connectors that are part of Agnes."""
+    """Registers the connectors that are part of Agnes, and what runs add to the catalog's pages."""
 
     name = "extracts"
 
     def ready(self) -> None:
-        """Make the built-in connectors known."""
+        """Make the built-in connectors and the panels known."""
+        from extracts import panels  # noqa: PLC0415 (models are loaded by now)
+
         import_module("extracts.connectors")
+        panels.register_all()

@@ -58,6 +58,26 @@ def create_group(*, name: str, by: User | None, description: str = "") -> Group:
 
 
 @transaction.atomic
+def change_group(*, group: Group, by: User | None, name: str, description: str) -> None:
+    """Rename or describe a group; grants and memberships stay as they are.
+
+    Raises:
+        SystemGroupError: Admin and Everyone keep their names.
+    """
+    group = Group.objects.select_for_update().get(pk=group.pk)
+    if group.is_system and name != group.name:
+        raise SystemGroupError(f"The group {group.name} cannot be renamed.")
+    before = audit.snapshot(group, ("name", "description"))
+    group.name, group.description = name, description
+    group.full_clean()
+    group.save(update_fields=["name", "description"])
+    audit.record(
+        action="user_group.changed", resource=f"group/{name}", actor=by, before=before,
+        after=audit.snapshot(group, ("name", "description")),
+    )  # fmt: skip
+
+
+@transaction.atomic
 def delete_group(*, group: Group, by: User | None) -> None:
     """Remove a group with its memberships and grants.
 

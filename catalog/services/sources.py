@@ -14,7 +14,8 @@ from agnes_site.core.errors import ConflictError, InvalidInputError, NotFoundErr
 from catalog import connectors, schedules
 from catalog.models import Source
 
-AUDITED = ("source_type", "display_name", "config", "schedule", "is_paused", "concurrency")
+EDITABLE = ("display_name", "config", "schedule", "is_paused", "concurrency")
+AUDITED = ("source_type", *EDITABLE)
 
 
 class SourceExistsError(ConflictError):
@@ -54,6 +55,8 @@ def add_source(
     by: User | None,
     display_name: str = "",
     schedule: str = "",
+    is_paused: bool = False,
+    concurrency: int = 2,
 ) -> Source:
     """Add a source whose settings its connector accepts.
 
@@ -72,6 +75,8 @@ def add_source(
         display_name=display_name,
         config=checked_settings(connector.config_schema, config),
         schedule=schedules.checked(schedule),
+        is_paused=is_paused,
+        concurrency=concurrency,
     )
     source.full_clean()
     source.save()
@@ -80,6 +85,37 @@ def add_source(
         after=audit.snapshot(source, AUDITED),
     )  # fmt: skip
     return source
+
+
+@transaction.atomic
+def change_source(*, source: Source, by: User | None, **fields: Any) -> list[str]:
+    """Change what ``fields`` name and nothing else; return the names of what was changed.
+
+    ``fields`` are those of :data:`EDITABLE`; settings are given whole, as for a new source.
+
+    Raises:
+        SettingsInvalidError: the connector refuses the settings.
+        ScheduleInvalidError: the schedule is not understood.
+    """
+    source = Source.objects.select_for_update().get(pk=source.pk)
+    before = audit.snapshot(source, EDITABLE)
+    if "config" in fields:
+        schema = connectors.get(source.source_type).config_schema
+        fields["config"] = checked_settings(schema, fields["config"])
+    schedules.checked(fields.get("schedule", ""))
+    changed = [name for name, value in fields.items() if getattr(source, name) != value]
+    for name in changed:
+        setattr(source, name, fields[name])
+    source.full_clean()
+    source.save(update_fields=changed)
+    if changed:
+        after = audit.snapshot(source, EDITABLE)
+        audit.record(
+            action="source.change", resource=f"source/{source.slug}", actor=by,
+            before={name: before[name] for name in changed},
+            after={name: after[name] for name in changed},
+        )  # fmt: skip
+    return changed
 
 
 @transaction.atomic

@@ -1,0 +1,86 @@
+"""The audit: who did what."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from access.models import AuditEvent
+from agnes_site.core import markup
+from agnes_site.core.admin import NextStep, ReadOnlyAdmin
+from agnes_site.core.markup import Tone
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyAdmin):
+    """Who did what, the newest first."""
+
+    list_display = ("happened", "who", "action", "resource", "result", "by_way_of", "sealed")
+    list_filter = ("at", "action", "client_kind", ("actor", admin.RelatedOnlyFieldListFilter))
+    list_select_related = ("actor",)
+    search_fields = ("action", "resource", "actor__email", "request_id", "ip")
+    search_help_text = "Search actions, resources, people, addresses"
+    ordering = ("-at",)
+    fields = ("request_id",)
+    actions = None
+    next_step = NextStep(
+        text="Nothing was done yet. Every change is recorded here, in the same transaction."
+    )
+
+    @admin.display(description="when", ordering="at")
+    def happened(self, event: AuditEvent) -> SafeString:
+        """Show when."""
+        return markup.when(event.at)
+
+    @admin.display(description="who", ordering="actor__email")
+    def who(self, event: AuditEvent) -> str:
+        """Show who did it."""
+        return event.actor.email if event.actor else "the system"
+
+    @admin.display(description="by way of")
+    def by_way_of(self, event: AuditEvent) -> str:
+        """Show the kind of client and its address."""
+        return " ".join(part for part in (event.client_kind, event.ip) if part)
+
+    @admin.display(description="sealed")
+    def sealed(self, event: AuditEvent) -> SafeString:
+        """Show the place in the chain."""
+        return markup.faint("not yet") if event.seq is None else markup.faint(f"#{event.seq:,}")
+
+    def above(self, request: HttpRequest, obj: AuditEvent) -> SafeString:
+        """Return the event with what changed."""
+        told = markup.facts(
+            [
+                ("When", markup.when(obj.at)),
+                ("Who", self.who(obj)),
+                ("On", markup.code(obj.resource) if obj.resource else markup.NOTHING),
+                ("Result", markup.badge(obj.result, Tone.GOOD if obj.result == "ok" else Tone.BAD)),
+                ("By way of", self.by_way_of(obj) or markup.NOTHING),
+                ("Request", markup.code(obj.request_id) if obj.request_id else markup.NOTHING),
+                ("Sealed", self.sealed(obj)),
+            ]
+        )
+        return markup.stack(markup.card(obj.action, told), _change(obj))
+
+
+def _change(event: AuditEvent) -> SafeString:
+    before: dict[str, Any] = event.before or {}
+    after: dict[str, Any] = event.after or {}
+    names = sorted({*before, *after})
+    if not names:
+        return mark_safe("")
+    rows = [[name, _value(before, name), _value(after, name)] for name in names]
+    return markup.card("What changed", markup.grid(["Field", "Before", "After"], rows))
+
+
+def _value(values: dict[str, Any], name: str) -> SafeString:
+    if name not in values:
+        return markup.NOTHING
+    value = values[name]
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return format_html('<code class="ag-wrap">{}</code>', shown)

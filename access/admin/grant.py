@@ -1,0 +1,175 @@
+"""Grants: given, changed, taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold import widgets
+
+from access.models import Grant, Tier
+from access.resources import registered
+from access.services import grants
+from agnes_site.core import markup
+from agnes_site.core.admin import Admin, NextStep, become
+from agnes_site.core.markup import Tone
+
+
+class ExpiryFilter(admin.SimpleListFilter):
+    """Whether a grant is in force."""
+
+    title = "in force"
+    parameter_name = "in_force"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the choices."""
+        return [("yes", "In force"), ("no", "Expired")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Grant]) -> QuerySet[Grant]:
+        """Limit the grants to the chosen ones."""
+        expired = queryset.filter(expires_at__lte=timezone.now())
+        match self.value():
+            case "yes":
+                return queryset.exclude(pk__in=expired.values("pk"))
+            case "no":
+                return expired
+        return queryset
+
+
+class NewGrantForm(forms.ModelForm[Grant]):
+    """A grant whose resource is chosen from all there is."""
+
+    resource = forms.ChoiceField(
+        widget=widgets.UnfoldAdminSelect2Widget(),
+        help_text="Type to search. A folder or a source grants all tables in it, later ones too.",
+    )
+
+    class Meta:
+        model = Grant
+        fields = ("group", "tier", "expires_at")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["resource"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [("", "Choose what to grant"), *_resources()]
+
+
+@admin.register(Grant)
+class GrantAdmin(Admin):
+    """What the members of a group may use."""
+
+    list_display = ("group", "kind", "resource", "tier_shown", "until_shown", "created_by")
+    list_display_links = ("resource",)
+    list_filter = ("resource_type", "tier", ExpiryFilter, "group")
+    list_select_related = ("group", "created_by")
+    search_fields = ("resource_id", "group__name")
+    error_fields = {  # noqa: RUF012 (declared as a class variable in the base)
+        "grant_exists": "resource",
+        "resource_not_found": "resource",
+    }
+    next_step = NextStep(
+        text="A grant lets the members of a group read a table, or all tables of a folder or of a "
+        "source. Without one, only administrators read anything.",
+        label="Add a grant",
+        url_name="admin:access_grant_add",
+    )
+
+    @admin.display(description="type", ordering="resource_type")
+    def kind(self, grant: Grant) -> str:
+        """Show what kind of thing is granted."""
+        return resource_name(grant.resource_type)
+
+    @admin.display(description="what", ordering="resource_id")
+    def resource(self, grant: Grant) -> str:
+        """Show what is granted."""
+        return grant.resource_id
+
+    @admin.display(description="tier", ordering="tier")
+    def tier_shown(self, grant: Grant) -> str:
+        """Show how it reaches the laptops."""
+        return grant.get_tier_display().partition(":")[0]
+
+    @admin.display(description="until", ordering="expires_at")
+    def until_shown(self, grant: Grant) -> SafeString | str:
+        """Show when it ends."""
+        return until(grant)
+
+    def get_form(
+        self, request: HttpRequest, obj: Grant | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """Return the form; what is granted to whom cannot be changed later."""
+        if obj is None:
+            kwargs["form"] = NewGrantForm
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Grant | None = None) -> Any:
+        """Return what is asked for."""
+        what = ("group", "resource_type", "resource_id") if obj else ("group", "resource")
+        return [(None, {"fields": (*what, "tier", "expires_at")})]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Grant | None = None) -> Sequence[str]:
+        """Keep what is granted to whom."""
+        return ("group", "resource_type", "resource_id") if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Grant, form: Any, change: Any) -> None:
+        """Give or change the grant."""
+        by: Any = request.user
+        tier = Tier(obj.tier)
+        if change:
+            held = Grant.objects.select_related("group").get(pk=obj.pk)
+            grants.change(given=held, tier=tier, expires_at=obj.expires_at, by=by)
+            return
+        resource_type, _, resource_id = form.cleaned_data["resource"].partition(":")
+        made = grants.grant(
+            group=obj.group, resource_type=resource_type, resource_id=resource_id, tier=tier,
+            expires_at=obj.expires_at, by=by,
+        )  # fmt: skip
+        become(obj, made)
+
+    def delete_model(self, request: HttpRequest, obj: Grant) -> None:
+        """Take the grant away."""
+        by: Any = request.user
+        grants.revoke(given=obj, by=by)
+
+
+def resource_name(resource_type: str) -> str:
+    """Return the name of a resource type for people."""
+    found = registered().get(resource_type)
+    return found.display_name if found else resource_type
+
+
+def until(grant: Grant) -> SafeString | str:
+    """Return how long a grant holds."""
+    if grant.expires_at is None:
+        return "always"
+    if grant.expires_at <= timezone.now():
+        return markup.badge("expired", Tone.WARN)
+    return markup.when(grant.expires_at)
+
+
+def _resources() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    for key, resource_type in registered().items():
+        for category, listed in groupby(resource_type.listed(), key=lambda each: each.category):
+            title = (
+                f"{resource_type.display_name}: {category}"
+                if category
+                else (resource_type.display_name)
+            )
+            yield (
+                title,
+                [
+                    (
+                        f"{key}:{each.id}",
+                        each.id if each.name == each.id else f"{each.id} ({each.name})",
+                    )
+                    for each in listed
+                ],
+            )

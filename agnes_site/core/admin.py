@@ -1,0 +1,350 @@
+"""The base of every page of the admin: what a service refuses is said where it was asked for.
+
+A subclass calls services in ``save_model``, ``delete_model`` and its buttons. When one raises an
+``AgnesError``, nothing of the request is kept: a form is shown again with the reason at its
+field, anything else comes back with a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpResponseRedirect as Redirect
+from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString, mark_safe
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.views import ChangeList
+
+from agnes_site.core import human, markup
+from agnes_site.core.errors import AgnesError
+
+Done = HttpResponse | None
+Doer = TypeVar("Doer", bound=Callable[..., Done])
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextStep:
+    """What an empty list says: what will be here, and what to do about it."""
+
+    text: str
+    label: str = ""
+    url_name: str = ""
+
+    @property
+    def url(self) -> str:
+        """Where the next step is taken; empty when there is nothing to be done."""
+        return reverse(self.url_name) if self.url_name else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Button:
+    """How something that can be done to an object is offered."""
+
+    label: str
+    icon: str = ""
+    is_main: bool = False
+    confirm: str = ""
+
+
+def button(
+    label: str, *, icon: str = "", is_main: bool = False, confirm: str = ""
+) -> Callable[[Doer], Doer]:
+    """Mark a method ``(request, obj) -> response or None`` as something a page offers."""
+
+    def mark(doer: Doer) -> Doer:
+        shown = Button(label=label, icon=icon, is_main=is_main, confirm=confirm)
+        doer.button = shown  # type: ignore[attr-defined]  # a function may carry attributes
+        return doer
+
+    return mark
+
+
+class RowsChangeList(ChangeList):  # type: ignore[misc]  # the framework has no types
+    """A page of a list, whose admin may look up more about all of its rows at once."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Fetch the rows of this page and what their admin adds to them."""
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        self.model_admin.complete_rows(request, self.result_list)
+
+
+class Admin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
+    """A list and a page for one model, in terms of services."""
+
+    list_per_page = 100
+    show_full_result_count = False
+    list_filter_submit = False
+    list_fullwidth = True
+    compressed_fields = True
+    change_form_outer_before_template = "web/above_form.html"
+    change_form_outer_after_template = "web/below_form.html"
+    next_step: ClassVar[NextStep | None] = None
+    # Methods marked with :func:`button`, in the order in which a page shows them.
+    buttons: ClassVar[Sequence[str]] = ()
+    # At which field of the form the errors of services are shown, by their code.
+    error_fields: ClassVar[Mapping[str, str]] = {}
+
+    # What a subclass shows -------------------------------------------------------------
+
+    def above(self, request: HttpRequest, obj: Any) -> SafeString:
+        """Return what stands above the form of ``obj``."""
+        return mark_safe("")
+
+    def below(self, request: HttpRequest, obj: Any) -> SafeString:
+        """Return what stands below the form of ``obj``."""
+        return mark_safe("")
+
+    def offered(self, request: HttpRequest, obj: Any) -> Sequence[str]:
+        """Return which of the buttons make sense for ``obj`` as it is."""
+        return self.buttons
+
+    def complete_rows(self, request: HttpRequest, rows: list[Any]) -> None:
+        """Look up, for all rows of a page of the list at once, what its columns show."""
+
+    def goes_with(self, obj: Any) -> Sequence[str]:
+        """Say what else is gone when ``obj`` is deleted."""
+        return ()
+
+    def button_bar(self, request: HttpRequest, obj: Any) -> SafeString:
+        """Return the buttons that make sense for ``obj``."""
+        shown = (self.do_button(request, obj, name) for name in self.offered(request, obj))
+        return mark_safe("".join(shown))  # each is safe already
+
+    def do_button(
+        self, request: HttpRequest, obj: Any, name: str, *, is_small: bool = False, **fields: Any
+    ) -> SafeString:
+        """Return the button that calls the method ``name`` for ``obj``."""
+        shown: Button = getattr(self, name).button
+        return markup.post_button(
+            request, self.do_url(obj, name), shown.label, icon=shown.icon, is_small=is_small,
+            is_main=shown.is_main, confirm=shown.confirm, fields=fields,
+        )  # fmt: skip
+
+    def do_url(self, obj: Any, name: str) -> str:
+        """Return where the method ``name`` is called for ``obj``."""
+        return reverse(self._url_name("do"), args=[obj.pk, name])
+
+    def page_url(self, obj: Any) -> str:
+        """Return the address of the page of ``obj``."""
+        return reverse(self._url_name("change"), args=[obj.pk])
+
+    def say(self, request: HttpRequest, text: str, *, level: int = messages.SUCCESS) -> None:
+        """Show a message on the next page."""
+        self.message_user(request, text, level)
+
+    # What makes it work ------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the pages of this model, and the place where its buttons call."""
+        do = path(
+            "<uuid:object_id>/do/<slug:name>/",
+            self.admin_site.admin_view(self.do_view),
+            name=self._url_name("do").partition(":")[2],
+        )
+        found: list[URLPattern] = super().get_urls()
+        return [do, *found]
+
+    def do_view(self, request: HttpRequest, object_id: Any, name: str) -> HttpResponse:
+        """Call what a button stands for, and go back to the page it was on."""
+        if name not in self.callable_names():
+            raise Http404
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        obj = self.get_object(request, str(object_id))
+        if obj is None:
+            raise Http404
+        return self.answer(request, obj, name)
+
+    def answer(self, request: HttpRequest, obj: Any, name: str) -> HttpResponse:
+        """Do what ``name`` stands for; without an answer of its own, go back to the page."""
+        if not self.has_view_permission(request, obj):
+            raise PermissionDenied
+        try:
+            answer = self.call(request, obj, name)
+        except (AgnesError, ValidationError) as error:
+            self.say(request, said(error), level=messages.ERROR)
+            answer = None
+        return answer or Redirect(self.page_url(obj))
+
+    def callable_names(self) -> Sequence[str]:
+        """Return the names under which something can be done to an object."""
+        return self.buttons
+
+    def call(self, request: HttpRequest, obj: Any, name: str) -> Done:
+        """Do what ``name`` stands for."""
+        done: Done = getattr(self, name)(request, obj)
+        return done
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the list whose rows are completed a page at a time."""
+        return RowsChangeList
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list; what a service refuses of an action becomes a message."""
+        try:
+            answer: HttpResponse = super().changelist_view(request, extra_context)
+        except (AgnesError, ValidationError) as error:
+            self.say(request, said(error), level=messages.ERROR)
+            answer = Redirect(request.get_full_path())
+        return answer
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Show or save the form; what a service refuses is shown in it."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except (AgnesError, ValidationError) as error:
+            if request.method != "POST":
+                raise
+            request.refused = error  # type: ignore[attr-defined]  # read by get_form
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """Return the form, which refuses what a service has refused."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        error = getattr(request, "refused", None)
+        return form if error is None else _refusing(form, error, self.error_fields)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Show the form between what stands above and below it."""
+        obj = context.get("original")
+        if obj is not None:
+            context |= {"above": self.above(request, obj), "below": self.below(request, obj)}
+        answer: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return answer
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Hand each row of an inline to what its inline does with it."""
+        formset.save(commit=False)
+        inline = next(
+            found
+            for found in self.get_inline_instances(request, form.instance)
+            if found.model is formset.model
+        )
+        for row in formset.deleted_objects:
+            inline.remove_row(request, row)
+        for row, _ in formset.changed_objects:
+            inline.change_row(request, row)
+        for row in formset.new_objects:
+            inline.add_row(request, row)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Ask, then delete; what a service refuses becomes a message on the object's page."""
+        try:
+            answer: HttpResponse = super().delete_view(request, object_id, extra_context)
+        except (AgnesError, ValidationError) as error:
+            self.say(request, said(error), level=messages.ERROR)
+            answer = Redirect(reverse(self._url_name("change"), args=[object_id]))
+        return answer
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        """Delete the chosen ones as single ones are deleted."""
+        for obj in queryset:
+            self.delete_model(request, obj)
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
+        """Return what the question before a deletion lists."""
+        chosen = list(objs)
+        listed = [item for obj in chosen for item in (str(obj), list(self.goes_with(obj))) if item]
+        name = self.opts.verbose_name if len(chosen) == 1 else self.opts.verbose_name_plural
+        return listed, {str(name): len(chosen)}, set(), []
+
+    # The audit is the one record of who did what.
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Leave the record to the audit."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Leave the record to the audit."""
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
+        """Leave the record to the audit."""
+
+    def _url_name(self, page: str) -> str:
+        return f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
+
+
+class ReadOnlyAdmin(Admin):
+    """A list and a page of what only the system itself writes."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Say that nothing is added here."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Say that nothing is changed here."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Say that nothing is deleted here."""
+        return False
+
+
+class RowsInline(TabularInline):  # type: ignore[misc]  # the framework has no types
+    """Rows of a table on the page of what they belong to, written by services."""
+
+    extra = 0
+    hide_title = True
+
+    def add_row(self, request: HttpRequest, row: Any) -> None:
+        """Add what was filled in."""
+        raise NotImplementedError
+
+    def change_row(self, request: HttpRequest, row: Any) -> None:
+        """Change what was edited."""
+        raise NotImplementedError
+
+    def remove_row(self, request: HttpRequest, row: Any) -> None:
+        """Remove what was ticked."""
+        raise NotImplementedError
+
+
+def said(error: AgnesError | ValidationError) -> str:
+    """Return what happened and what to do next, in one line."""
+    if isinstance(error, ValidationError):
+        return " ".join(error.messages)
+    return f"{error.message} {error.hint}".strip()
+
+
+def become(obj: models.Model, saved: models.Model) -> None:
+    """Make the object of a form the one that a service has made."""
+    obj.__dict__.update(saved.__dict__)
+
+
+def summary(count: int, noun: str) -> list[str]:
+    """Return ``["3 grants"]``, or nothing for none: for what goes with a deleted object."""
+    return [human.plural(count, noun)] if count else []
+
+
+def _refusing(
+    form: Any, error: AgnesError | ValidationError, fields: Mapping[str, str]
+) -> type[Any]:
+    class Refusing(form):  # type: ignore[misc]  # made at runtime
+        def _post_clean(self) -> None:
+            super()._post_clean()
+            code = error.code if isinstance(error, AgnesError) else ""
+            field = fields.get(code or "")
+            self.add_error(field if field in self.fields else None, said(error))
+
+    return Refusing

@@ -1,0 +1,27 @@
+// What buttons do in the browser: ask first, show that something is going on, copy a secret.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.matches("form.ag-do, form.ag-inline-form, form.ag-busy")) return;
+  if (form.dataset.confirm && !confirm(form.dataset.confirm)) return event.preventDefault();
+  const button = form.querySelector("button[type=submit]");
+  if (button) setTimeout(() => { button.disabled = true; }, 0);
+});
+
+document.addEventListener("click", async (event) => {
+  const copy = event.target.closest("[data-copy]");
+  if (copy) {
+    await navigator.clipboard.writeText(document.querySelector(copy.dataset.copy).textContent);
+    copy.textContent = "Copied";
+  }
+  const all = event.target.closest("[data-check-all]");
+  if (all) {
+    for (const box of document.querySelectorAll(all.dataset.checkAll)) box.checked = all.checked;
+  }
+});
+
+// A page that is shown again by “back” must not keep its buttons disabled.
+addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("form.ag-do button, form.ag-inline-form button, form.ag-busy button")) {
+    button.disabled = false;
+  }
+});

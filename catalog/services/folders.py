@@ -1,0 +1,53 @@
+"""Folders: added, changed, removed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from access.models import User
+from access.services import audit, grants
+from catalog.models import Folder
+from catalog.services import showing
+
+EDITABLE = ("display_name", "description")
+
+
+@transaction.atomic
+def add_folder(
+    *, slug: str, by: User | None, display_name: str = "", description: str = ""
+) -> Folder:
+    """Make a folder, which nobody has a grant on."""
+    folder = Folder(slug=slug, display_name=display_name, description=description)
+    folder.full_clean()
+    folder.save()
+    audit.record(
+        action="folder.create", resource=f"folder/{slug}", actor=by,
+        after=audit.snapshot(folder, EDITABLE),
+    )  # fmt: skip
+    return folder
+
+
+@transaction.atomic
+def change_folder(*, folder: Folder, by: User | None, **fields: Any) -> None:
+    """Change what ``fields`` name, of :data:`EDITABLE`."""
+    before = audit.snapshot(folder, EDITABLE)
+    for name, value in fields.items():
+        setattr(folder, name, value)
+    folder.full_clean()
+    folder.save(update_fields=list(fields))
+    audit.record(
+        action="folder.change", resource=f"folder/{folder.slug}", actor=by, before=before,
+        after=audit.snapshot(folder, EDITABLE),
+    )  # fmt: skip
+
+
+@transaction.atomic
+def remove_folder(*, folder: Folder, by: User | None) -> None:
+    """Remove a folder with the grants on it; its tables stay, outside of any folder."""
+    for table in folder.tables.select_related("source"):
+        showing.changed(table)
+    grants.revoke_all(resource_type="folder", resource_id=folder.slug, by=by)
+    audit.record(action="folder.delete", resource=f"folder/{folder.slug}", actor=by)
+    folder.delete()

@@ -1,0 +1,190 @@
+"""Runs: what was done, what is going on, and what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponseRedirect as Redirect
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from agnes_site.core import human, markup
+from agnes_site.core.admin import NextStep, ReadOnlyAdmin, button
+from agnes_site.core.markup import Tone
+from extracts.models import Run, RunKind, RunTrigger
+from extracts.panels import page_of, state_badge, took
+from extracts.services import runs
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnlyAdmin):
+    """Runs, the newest first."""
+
+    list_display = ("subject", "kind", "state_shown", "asked_for", "took", "rows_shown", "told")
+    list_filter = ("state", "kind", "trigger", "queued_at", "source")
+    list_select_related = ("table", "source")
+    search_fields = ("table__name", "source__slug", "error_code", "error_message")
+    search_help_text = "Search tables, sources and errors"
+    ordering = ("-queued_at",)
+    fields = ("error_code",)
+    actions = ("run_chosen_again",)
+    buttons = ("cancel", "run_again")
+    next_step = NextStep(
+        text="A run brings a table in. Open a table and press “Extract now”, or give its source "
+        "a schedule.",
+        label="Go to the tables",
+        url_name="admin:catalog_table_changelist",
+    )
+
+    @admin.display(description="of", ordering="table__name")
+    def subject(self, run: Run) -> str:
+        """Show what it is about."""
+        return _subject(run)
+
+    @admin.display(description="state", ordering="state")
+    def state_shown(self, run: Run) -> SafeString:
+        """Show where it is in its life."""
+        return state_badge(run)
+
+    @admin.display(description="asked for", ordering="queued_at")
+    def asked_for(self, run: Run) -> SafeString:
+        """Show when it was asked for, and why."""
+        return markup.lines(markup.when(run.queued_at), run.get_trigger_display().lower())
+
+    @admin.display(description="took")
+    def took(self, run: Run) -> str:
+        """Show how long it took."""
+        return took(run)
+
+    @admin.display(description="rows", ordering="rows")
+    def rows_shown(self, run: Run) -> str:
+        """Show how many rows it brought."""
+        return human.number(run.rows)
+
+    @admin.display(description="what happened")
+    def told(self, run: Run) -> SafeString:
+        """Show the first words of an error, or where it is."""
+        text = run.error_message or (f"{run.phase} {run.message}".strip() if run.is_open else "")
+        return markup.faint(text if len(text) <= 90 else f"{text[:89]}…")
+
+    @admin.action(description="Run the chosen ones again")
+    def run_chosen_again(self, request: HttpRequest, chosen: QuerySet[Run]) -> None:
+        """Ask for the same work again."""
+        asked = [_ask_again(run, request) for run in chosen]
+        new = sum(is_new for _, is_new in asked)
+        self.say(request, f"Asked for {human.plural(new, 'run')}.")
+
+    def offered(self, request: HttpRequest, obj: Run) -> Sequence[str]:
+        """Offer to end what is open, and to repeat what is over."""
+        return ("cancel",) if obj.is_open else ("run_again",)
+
+    @button("Cancel", icon="stop_circle", confirm="End this run? It publishes nothing.")
+    def cancel(self, request: HttpRequest, run: Run) -> None:
+        """End the run."""
+        by: Any = request.user
+        runs.cancel(run=run, by=by)
+        self.say(request, "The run is cancelled; its worker stops within seconds.")
+
+    @button("Run again", icon="replay", is_main=True)
+    def run_again(self, request: HttpRequest, run: Run) -> HttpResponse:
+        """Ask for the same work again and go to the new run."""
+        asked, is_new = _ask_again(run, request)
+        if not is_new:
+            self.say(request, "This is queued or running already.", level=messages.INFO)
+        return Redirect(page_of(asked))
+
+    def above(self, request: HttpRequest, obj: Run) -> SafeString:
+        """Return state, progress, what went wrong and the log."""
+        return markup.stack(
+            markup.card(
+                f"{obj.get_kind_display()} {_subject(obj)}",
+                format_html("{}{}", _facts(obj), _live(obj)),
+                aside=self.button_bar(request, obj),
+            ),
+            _error(obj),
+            markup.card("Log", _log(obj)),
+        )
+
+
+def _subject(run: Run) -> str:
+    return str(run.table or run.source or "everything")
+
+
+def _ask_again(run: Run, request: HttpRequest) -> tuple[Run, bool]:
+    by: Any = request.user
+    source = None if run.table else run.source
+    return runs.request_run(
+        table=run.table, source=source, kind=RunKind(run.kind), by=by, trigger=RunTrigger.MANUAL
+    )
+
+
+def _facts(run: Run) -> SafeString:
+    return markup.facts(
+        [
+            ("State", format_html('<span id="run-state">{}</span>', state_badge(run))),
+            ("Of", _subject_link(run)),
+            ("Asked for", markup.when(run.queued_at)),
+            ("Why", format_html("{}{}", run.get_trigger_display(), _by(run))),
+            ("Started", markup.when(run.started_at, never="not yet")),
+            ("Took", took(run)),
+            ("Rows", format_html('<span id="run-rows">{}</span>', human.number(run.rows))),
+            ("Size", human.size(run.bytes)),
+            ("Version", run.version_number or markup.NOTHING),
+            ("Attempt", run.attempt or markup.NOTHING),
+        ]
+    )
+
+
+def _by(run: Run) -> str:
+    return f": {run.requested_by}" if run.requested_by else ""
+
+
+def _subject_link(run: Run) -> SafeString | str:
+    if run.table is not None:
+        return markup.link(reverse("admin:catalog_table_change", args=[run.table_id]), run.table)
+    if run.source is not None:
+        return markup.link(reverse("admin:catalog_source_change", args=[run.source_id]), run.source)
+    return "everything"
+
+
+def _live(run: Run) -> SafeString:
+    """Return the part of the page that follows an open run while it works."""
+    if not run.is_open:
+        return mark_safe("")
+    label = run.phase or ("waiting for a worker" if run.started_at is None else "working")
+    return format_html(
+        '<div class="ag-live" id="run-live" data-url="/api/runs/{}/progress">'
+        '<div class="ag-live-line"><span id="run-phase">{}</span>'
+        '<span id="run-message" class="ag-faint">{}</span>'
+        '<span id="run-count" class="ag-faint"></span></div>{}</div>'
+        '<script src="{}" defer></script>',
+        run.pk,
+        label,
+        run.message,
+        markup.progress(run.done, run.total, label="Progress of the run"),
+        static("extracts/run.js"),
+    )
+
+
+def _error(run: Run) -> SafeString:
+    if not run.error_code:
+        return mark_safe("")
+    told = markup.lines(
+        format_html("<strong>{}</strong>", run.error_message),
+        run.error_hint,
+        markup.code(run.error_code),
+    )
+    return markup.notice(told, Tone.BAD)
+
+
+def _log(run: Run) -> SafeString:
+    if not run.log:
+        waiting = "Nothing yet: the run writes here as it works." if run.is_open else "Empty."
+        return format_html('<p class="ag-empty">{}</p>', waiting)
+    return format_html('<pre class="ag-log">{}</pre>', run.log)
