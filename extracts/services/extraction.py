@@ -27,9 +27,6 @@ from extracts.services.runs import Holding, LeaseLostError
 
 logger = structlog.get_logger(__name__)
 
-# Errors that speak of the data: the last good version stays, and an incident says why.
-HELD_CODES = frozenset({"parquet_damaged", "schema_drift", "candidate_empty", "bad_row"})
-
 
 class UnexpectedFailureError(AgnesError):
     """Something that nobody foresaw; the log of the worker has it."""
@@ -48,7 +45,7 @@ def execute(run: Run) -> None:
         except TablePinnedError as error:
             holding.finish(RunState.SKIPPED, error_code=error.code, error_message=error.message)
         except AgnesError as error:
-            if run.table is not None and error.code in HELD_CODES:
+            if run.table is not None and _needs_a_person(error):
                 publication.hold(table=run.table, error=error)
             runs.fail(holding, error)
         except OSError as error:
@@ -59,6 +56,11 @@ def execute(run: Run) -> None:
             raise
         finally:
             runs.ring_next(run.source)
+
+
+def _needs_a_person(error: AgnesError) -> bool:
+    """Say whether the data or the settings have to be mended before another try can work."""
+    return 400 <= error.status < 500
 
 
 def _extract(holding: Holding) -> None:

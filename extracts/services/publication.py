@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from agnes_site.core.errors import AgnesError
+from agnes_site.core.errors import AgnesError, InvalidInputError
 from agnes_site.core.failpoints import failpoint
 from agnes_site.core.storage import Layout
 from catalog.connectors import ColumnSpec
@@ -21,7 +21,7 @@ from extracts.engine import publish as engine
 from extracts.models import Run
 
 
-class NoPartsError(AgnesError):
+class NoPartsError(InvalidInputError):
     """A candidate without a single part cannot be a version."""
 
     code = "candidate_empty"
