@@ -80,6 +80,18 @@ class TestLinks:
 
         assert broken == []
 
+    def test_of_the_documents_name_files_that_exist(self, texts):
+        inside = r"`((?:agnes_site|access|catalog|extracts|analyst_cli|tests|deploy)/[\w./-]+)"
+        missing = [
+            (name, path)
+            for name, text in texts.items()
+            if re.fullmatch(r"(docs/)?[\w-]+\.md", name)
+            for path in re.findall(inside, text)
+            if not (ROOT / path).exists()
+        ]
+
+        assert missing == []
+
     def test_within_the_generated_pages_name_a_heading(self, texts):
         for name, text in texts.items():
             if name.startswith("docs/") and name.endswith(".md"):
