@@ -46,9 +46,7 @@ def grant(db) -> Callable[..., None]:
         group, _ = Group.objects.get_or_create(name=f"Readers {user.pk}")
         if not group.memberships.filter(user=user).exists():
             groups.add_member(group=group, user=user, by=None)
-        grants.grant(
-            group=group, resource_type="table", resource_id=table.name, by=None, **options
-        )
+        grants.grant(group=group, resource_type="table", resource_id=table.name, by=None, **options)
 
     return give
 
@@ -92,5 +90,3 @@ def real_data() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return folder
-
-

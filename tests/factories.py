@@ -51,9 +51,7 @@ class TableFactory(DjangoModelFactory):
 
 def stored_part(number: int = 1, *, key: str = "", size: int = 100, rows: int = 10) -> StoredPart:
     """A part as if a file were in the store."""
-    return StoredPart(
-        key=key, sha256=f"{number:064x}", md5=f"{number:032x}", bytes=size, rows=rows
-    )
+    return StoredPart(key=key, sha256=f"{number:064x}", md5=f"{number:032x}", bytes=size, rows=rows)
 
 
 def publish(table: Table, *parts: StoredPart, **options):

@@ -66,7 +66,10 @@ class TestManifest:
         everyone = Group.objects.get(name=EVERYONE)
         grants.grant(group=everyone, resource_type="folder", resource_id="sales", by=None)
         grants.grant(
-            group=everyone, resource_type="source", resource_id="shop", by=None,
+            group=everyone,
+            resource_type="source",
+            resource_id="shop",
+            by=None,
             tier=Tier.AVAILABLE,
         )
 
