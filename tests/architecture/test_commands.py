@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 
@@ -9,6 +10,7 @@ import click
 import pytest
 
 from agnes_site.web.reference import cli
+from tests.architecture.conftest import ROOT
 
 COMMANDS = {
     path: (command, context)
@@ -62,6 +64,20 @@ class TestAgnes:
         wanted = {"agnes auth login", "agnes init", "agnes pull", "agnes query", "agnes catalog"}
 
         assert wanted <= set(COMMANDS)
+
+
+class TestEnvironment:
+    def test_is_described_on_the_page_of_commands(self):
+        module = ast.parse((ROOT / "analyst_cli" / "environment.py").read_text(encoding="utf-8"))
+        read = {
+            node.value
+            for node in ast.walk(module)
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and re.fullmatch(r"AGNES_[A-Z_]+", node.value)
+        }
+
+        assert set(cli.ENVIRONMENT) == read - {"AGNES_FAILPOINT"}  # for tests only
 
 
 def _options(words: list[str]) -> set[str]:

@@ -18,7 +18,17 @@ _WIDTH = 96
 _INTRODUCTION = """\
 Results go to the standard output, everything else to the standard error. Exit codes: 0 done,
 1 failed, 2 wrong usage or a client too old for the server, 4 not signed in, 5 the server failed,
-8 not there or not yours."""
+8 not there or not yours, 130 interrupted."""
+
+ENVIRONMENT = {
+    "AGNES_SERVER": "Address of the server, in place of the stored one.",
+    "AGNES_TOKEN": "Token to sign in with, in place of the stored one.",
+    "AGNES_CONFIG_DIR": "Folder of the stored address and token.",
+    "AGNES_LOCAL_DIR": "Folder of the workspace, in place of the one you are in.",
+    "AGNES_PULL_PARALLELISM": "Files that a pull downloads at the same time, from 1 to 16: 4.",
+    "AGNES_STREAM_RETRIES": "Times that a broken download is tried again, at most 20: 3.",
+    "AGNES_LOCK_TIMEOUT": "Seconds that a pull waits for another one of the workspace: 600.",
+}
 
 
 def root() -> click.Group:
@@ -52,4 +62,11 @@ def page(command: click.Group) -> str:
     blocks = []
     for path, found, context in commands(command):
         blocks += [f"## {path}", markdown.fenced(found.get_help(context), language="text")]
-    return markdown.document("Commands", _INTRODUCTION, *blocks)
+    variables = [[markdown.code(name), meaning] for name, meaning in ENVIRONMENT.items()]
+    return markdown.document(
+        "Commands",
+        _INTRODUCTION,
+        *blocks,
+        "## Environment",
+        markdown.table(["Variable", "Meaning"], variables),
+    )
