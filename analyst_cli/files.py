@@ -29,8 +29,8 @@ class NotWritableError(CliError):
 def explain(error: OSError) -> CliError:
     """Return the error for a failed write in words that help."""
     where = error.filename2 or error.filename or "the disk"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFullError(f"The disk is full: cannot write {where}.")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return DiskFullError(f"The disk or your share of it is full: cannot write {where}.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return NotWritableError(f"Cannot write {where}: {os.strerror(error.errno)}.")
     return CliError(f"{where}: {error.strerror or error}.", code="file_error")

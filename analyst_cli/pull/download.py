@@ -86,6 +86,8 @@ class _Staged:
         self.download = download
         self.received_bytes = 0
         self._path: Path = download.staged
+        if self._path.is_symlink():
+            self._path.unlink()
         # Unbuffered: chunks are large, and what was written must be there after a kill.
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
         self._file = os.fdopen(os.open(self._path, flags, 0o644), "r+b", buffering=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,8 +168,9 @@ def _prune_files(workspace: Workspace, paths: Iterable[str]) -> None:
         if all(is_single_segment(segment) for segment in path.split("/")):
             target = workspace.parquet / path
             target.unlink(missing_ok=True)
-            if target.parent != workspace.parquet and not any(target.parent.iterdir()):
-                target.parent.rmdir()
+            if target.parent != workspace.parquet:
+                with contextlib.suppress(OSError):  # it is not empty yet, or gone already
+                    target.parent.rmdir()
 
 
 def _sweep_staging(workspace: Workspace, unfinished: Collection[str]) -> None:

@@ -67,7 +67,8 @@ class AgnesServer:
     seen: list[Seen] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     manifest_changes: dict[str, Callable[[dict[str, Any]], None]] = field(default_factory=dict)
-    token: str = TOKEN
+    token: str | None = TOKEN  # without one, nobody needs any
+    manifest_redirect: str = ""
     welcome_status: int = 200
     manifest_status: int = 200
     before_download: Callable[[], None] = lambda: None
@@ -137,7 +138,7 @@ class Handler(BaseHTTPRequestHandler):
         agnes = self.server.agnes
         parts = urlsplit(self.path)
         agnes.seen.append(Seen(path=self.path, headers=dict(self.headers.items())))
-        if self.headers.get("Authorization") != f"Bearer {agnes.token}":
+        if agnes.token and self.headers.get("Authorization") != f"Bearer {agnes.token}":
             self.send_error_body(401, "invalid_token", "The token is not valid.")
         elif parts.path == "/api/sync/manifest":
             self.send_manifest()
@@ -159,6 +160,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def send_manifest(self) -> None:
         agnes = self.server.agnes
+        if agnes.manifest_redirect:
+            self.send_body(b"", status=302, Location=agnes.manifest_redirect)
+            return
         if agnes.manifest_status != 200:
             self.send_error_body(agnes.manifest_status, "internal_error", "It broke.")
             return

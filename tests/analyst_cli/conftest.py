@@ -75,8 +75,13 @@ def spawn(config: Path) -> Iterator[Spawn]:
     """Start a command as a process: ``spawn("pull", AGNES_FAILPOINT="pull.locked")``."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*args: str, cwd: Path | None = None, **environment: str) -> subprocess.Popen[str]:
+    def start(
+        *args: str, cwd: Path | None = None, limit_bytes: int = 0, **environment: str
+    ) -> subprocess.Popen[str]:
         code = "from analyst_cli.main import main; main()"
+        if limit_bytes:  # no file may become larger, as on a full disk
+            limit = f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit_bytes}, {limit_bytes}))"
+            code = f"import resource; {limit}; {code}"
         process = subprocess.Popen(
             [sys.executable, "-c", code, *args], cwd=cwd, text=True,
             env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
