@@ -32,7 +32,6 @@ class RunAdmin(ReadOnlyAdmin):
     search_fields = ("table__name", "source__slug", "error_code", "error_message")
     search_help_text = "Search tables, sources and errors"
     ordering = ("-queued_at",)
-    fields = ("error_code",)
     actions = ("run_chosen_again",)
     buttons = ("cancel", "run_again")
     next_step = NextStep(

@@ -26,7 +26,6 @@ def find_tables(request: HttpRequest, source: Source) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": f"Tables that {source} offers",
-        "opts": Source._meta,
         "source": source,
         "source_url": here,
         "offers": [_shown(offer) for offer in found],

@@ -75,13 +75,18 @@ def runs_grid(found: Iterable[Run], *, empty: str, with_subject: bool = False) -
             state_badge(run),
             took(run),
             human.number(run.rows),
-            markup.faint(run.error_message[:160] or (run.phase if run.is_open else "")),
+            _told(run),
         ]
         for run in found
     ]
     subject = ["Of"] if with_subject else []
     headers = ["Asked for", *subject, "Kind", "State", "Took", "Rows", "What happened"]
     return markup.grid(headers, rows, empty=empty)
+
+
+def _told(run: Run) -> SafeString | str:
+    text = run.error_message[:160] or (run.phase if run.is_open else "")
+    return markup.faint(text) if text else ""
 
 
 def took(run: Run) -> str:

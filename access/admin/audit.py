@@ -26,7 +26,6 @@ class AuditEventAdmin(ReadOnlyAdmin):
     search_fields = ("action", "resource", "actor__email", "request_id", "ip")
     search_help_text = "Search actions, resources, people, addresses"
     ordering = ("-at",)
-    fields = ("request_id",)
     actions = None
     next_step = NextStep(
         text="Nothing was done yet. Every change is recorded here, in the same transaction."

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 
 from access.models import EVERYONE, Membership
 from access.services import groups
+from agnes_site.core import markup
 from agnes_site.core.admin import RowsInline
 
 
@@ -16,7 +19,7 @@ class MembershipInline(RowsInline):
     """Who is in which group, and why; added and removed, never edited."""
 
     model = Membership
-    readonly_fields = ("source", "added_by", "added_at")
+    readonly_fields = ("source", "added_by", "since")
     verbose_name = "membership"
     per_page = 50
 
@@ -24,6 +27,11 @@ class MembershipInline(RowsInline):
         """Return the memberships with the names that are shown."""
         found: QuerySet[Membership] = super().get_queryset(request)
         return found.select_related("user", "group", "added_by")
+
+    @admin.display(description="since")
+    def since(self, membership: Membership) -> SafeString:
+        """Show since when."""
+        return markup.when(membership.added_at)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Say that a membership is not edited."""
@@ -43,7 +51,7 @@ class MembershipInline(RowsInline):
 class MembersInline(MembershipInline):
     """The members of a group."""
 
-    fields = ("user", "source", "added_by", "added_at")
+    fields = ("user", "source", "added_by", "since")
     autocomplete_fields = ("user",)
     verbose_name_plural = "members"
 
@@ -52,7 +60,7 @@ class GroupsInline(MembershipInline):
     """The groups of a user, but for Everyone."""
 
     fk_name = "user"
-    fields = ("group", "source", "added_by", "added_at")
+    fields = ("group", "source", "added_by", "since")
     verbose_name_plural = "groups"
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

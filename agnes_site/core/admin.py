@@ -79,7 +79,6 @@ class Admin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
     """A list and a page for one model, in terms of services."""
 
     list_per_page = 100
-    show_full_result_count = False
     list_filter_submit = False
     list_fullwidth = True
     compressed_fields = True
@@ -226,10 +225,18 @@ class Admin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
     ) -> HttpResponse:
         """Show the form between what stands above and below it."""
         obj = context.get("original")
+        context["show_save_and_add_another"] = False
         if obj is not None:
             context |= {"above": self.above(request, obj), "below": self.below(request, obj)}
         answer: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return answer
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return the field of a form, with the code in its help shown as code."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:
+            field.help_text = markup.prose(str(field.help_text))
+        return field
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """Hand each row of an inline to what its inline does with it."""
@@ -287,6 +294,10 @@ class Admin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
 
 class ReadOnlyAdmin(Admin):
     """A list and a page of what only the system itself writes."""
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return no form: what there is to be seen stands above it."""
+        return []
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Say that nothing is added here."""

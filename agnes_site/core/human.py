@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+# Between a number and its unit, so that they stay on one line.
+_GAP = "\u00a0"
 _SIZES = ("kB", "MB", "GB", "TB", "PB")
 _SPANS = (
     (60, "second", 1),
@@ -26,7 +28,8 @@ def size(count: int | None) -> str:
         scaled /= 1000
         if scaled < 999.5 or unit == _SIZES[-1]:
             break
-    return f"{scaled:.1f} {unit}" if scaled < 9.95 else f"{scaled:,.0f} {unit}"
+    amount = f"{scaled:.1f}" if scaled < 9.95 else f"{scaled:,.0f}"
+    return f"{amount}{_GAP}{unit}"
 
 
 def number(count: int | None) -> str:
@@ -51,13 +54,13 @@ def ago(when: datetime, *, now: datetime) -> str:
 def duration(seconds: float) -> str:
     """Return how long something took: ``0.4 s``, ``3 min 4 s``, ``2 h 5 min``."""
     if seconds < 9.95:
-        return f"{max(seconds, 0):.1f} s"
+        return f"{max(seconds, 0):.1f}{_GAP}s"
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        return f"{whole}{_GAP}s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return f"{whole // 60}{_GAP}min{_GAP}{whole % 60}{_GAP}s"
+    return f"{whole // 3600}{_GAP}h{_GAP}{whole % 3600 // 60}{_GAP}min"
 
 
 def _span(seconds: float) -> str:

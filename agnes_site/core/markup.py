@@ -59,6 +59,14 @@ def code(text: str) -> SafeString:
     return format_html("<code>{}</code>", text)
 
 
+def prose(text: str) -> SafeString:
+    """Return a text in which what stands between backticks is code."""
+    parts = text.split("`")
+    return format_html_join(
+        "", "{}", ((code(part) if odd % 2 else part,) for odd, part in enumerate(parts))
+    )
+
+
 def faint(text: object) -> SafeString:
     """Return something of less weight."""
     return format_html('<span class="ag-faint">{}</span>', text)
@@ -97,7 +105,7 @@ def grid(
             (
                 format_html_join(
                     "",
-                    '<td data-label="{}">{}</td>',
+                    '<td data-label="{}"><div>{}</div></td>',
                     ((header, cell) for header, cell in zip(headers, row, strict=True)),
                 ),
             )

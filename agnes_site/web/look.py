@@ -13,7 +13,7 @@ def unfold(*, instance_name: str) -> dict[str, Any]:
     return {
         "SITE_TITLE": instance_name,
         "SITE_HEADER": instance_name,
-        "SITE_SYMBOL": "database",
+        "SITE_ICON": lambda request: static("web/icon.svg"),
         "SITE_URL": None,
         "SITE_FAVICONS": [
             {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("web/icon.svg")}

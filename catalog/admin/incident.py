@@ -45,7 +45,6 @@ class IncidentAdmin(ReadOnlyAdmin):
     list_filter = (OpenFilter, "kind", "opened_at")
     list_select_related = ("table", "source", "waived_by")
     search_fields = ("message", "table__name", "source__slug")
-    fields = ("code",)
     actions = ("waive_chosen",)
     buttons = ("waive",)
     next_step = NextStep(

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Count, QuerySet, Value
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from agnes_site.core import human, markup
@@ -64,9 +65,9 @@ def incidents_card(
     notices = [
         markup.notice(
             markup.lines(
-                markup.stack(markup.badge(incident.get_kind_display(), Tone.BAD), incident.message),
+                format_html("<strong>{}</strong>", incident.message),
                 incident.hint,
-                markup.when(incident.opened_at),
+                format_html("{}, {}", incident.get_kind_display(), markup.when(incident.opened_at)),
                 admin.do_button(
                     request, subject, "waive", is_small=True, incident=str(incident.pk)
                 ),

@@ -126,7 +126,6 @@ class SourceAdmin(PaneledAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": "Add a source: what kind is it?",
-            "opts": self.opts,
             "choices": choices,
             "note": "Extracts that another program writes into the folder of extracts need no "
             "source: they are found and added by themselves.",

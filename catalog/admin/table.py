@@ -28,6 +28,7 @@ from catalog.services import descriptions, registry, versions
 
 ABOUT = ("display_name", "description", "owner", "folder", "server_only")
 ORIGIN = ("source_table", "bucket", "query_mode", "source_query", "primary_key")
+_LINES = {"description": 3, "source_query": 8, "primary_key": 1}
 UPKEEP = ("sync_schedule", "drift_policy")
 
 
@@ -52,9 +53,14 @@ class ColumnInline(RowsInline):
 
     model = Column
     tab = False
-    fields = ("name", "type", "nullable", "description")
-    readonly_fields = ("name", "type", "nullable")
+    fields = ("name", "type", "empty", "description")
+    readonly_fields = ("name", "type", "empty")
     per_page = 200
+
+    @admin.display(description="may be empty")
+    def empty(self, column: Column) -> str:
+        """Show whether there are rows without a value."""
+        return "yes" if column.nullable else "never"
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Say that columns come with a version."""
@@ -207,7 +213,6 @@ class TableAdmin(PaneledAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": "Register a table: where does it come from?",
-            "opts": self.opts,
             "choices": [
                 (str(each), human.plural(each.tables_total, "table"), f"{url}?source={each.pk}")
                 for each in known
@@ -238,6 +243,13 @@ class TableAdmin(PaneledAdmin):
             ("Where it comes from", {"fields": (*origin, *settings), "classes": folded}),
             ("How it is kept up", {"fields": UPKEEP, "classes": folded}),
         ]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Give long texts as many lines as they need at first."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name in _LINES:
+            field.widget.attrs["rows"] = _LINES[db_field.name]
+        return field
 
     def get_inlines(self, request: HttpRequest, obj: Table | None = None) -> Any:
         """Return the columns of a table that has some."""
