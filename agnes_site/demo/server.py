@@ -69,7 +69,7 @@ def _wait_until_ready(config: Config, process: subprocess.Popen[bytes], logs: Pa
         try:
             if requests.get(f"http://{config.bind}/api/ready", timeout=2).status_code == 200:
                 return
-        except requests.ConnectionError:
+        except requests.RequestException:
             pass  # not up yet
         time.sleep(0.1)
     raise ServerNotReadyError(

@@ -180,10 +180,16 @@ class Story:
         return sum((mrr for _, _, mrr in answered), Decimal(0))
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
-        response = requests.request(
-            method, f"{self.url}{path}", json=body, timeout=60,
-            headers={"Authorization": f"Bearer {self.people.admin.token}"},
-        )  # fmt: skip
+        try:
+            response = requests.request(
+                method, f"{self.url}{path}", json=body, timeout=60,
+                headers={"Authorization": f"Bearer {self.people.admin.token}"},
+            )  # fmt: skip
+        except requests.RequestException as error:
+            raise StoryError(
+                f"{method} {path}: the server did not answer.",
+                hint=f"Its log is {self.layout.root}/logs/web.log.",
+            ) from error
         if not response.ok:
             told = response.json()
             raise StoryError(f"{method} {path}: {told['message']}", hint=told["hint"])

@@ -262,14 +262,14 @@ def list_tables(request: AuthedRequest, wanted: Query[CatalogIn]) -> TablesOut:
     if wanted.source:
         tables = tables.filter(source__slug__iexact=wanted.source)
     found = list(tables)
-    return TablesOut.model_construct(tables=found, count=len(found))
+    return TablesOut(tables=found, count=len(found))
 
 
 @admin_router.get("/registry", response=RegistryOut, operation_id="list_registry")
 def list_registry(request: HttpRequest) -> RegistryOut:
     """List all registered tables."""
     found = list(_shown(Table.objects.all()))
-    return RegistryOut.model_construct(tables=found, count=len(found))
+    return RegistryOut(tables=found, count=len(found))
 
 
 @admin_router.post("/register-table", response={201: RegisteredOut}, operation_id="register_table")
