@@ -6,7 +6,7 @@ loses it. Values of guessed columns must therefore look like those that the gues
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -87,18 +87,23 @@ class ColumnType:
 
 
 def guess_types(
-    connection: duckdb.DuckDBPyConnection, sample: str, names: Sequence[str]
+    connection: duckdb.DuckDBPyConnection, samples: Iterable[str], names: Sequence[str]
 ) -> dict[str, ColumnType]:
-    """Return the type of each column of ``sample``, a query whose columns are all text.
+    """Return the type of each column of ``samples``, queries whose columns are all text.
 
-    A column without any value in the sample is text.
+    The samples are read one after the other, so that many files need no more memory than one.
+    A column without any value in them is text.
     """
-    looks = ", ".join(f"list(DISTINCT {_look(name)})" for name in names)
-    row = connection.execute(f"SELECT {looks} FROM ({sample})").fetchone()  # noqa: S608  quoted
-    assert row is not None, "an aggregation gives one row"
-    return {
-        name: ColumnType(kind=_kind(found or [])) for name, found in zip(names, row, strict=True)
-    }
+    looks: dict[str, set[str]] = {name: set() for name in names}
+    for sample in samples:
+        described = connection.execute(f"DESCRIBE {sample}").fetchall()
+        present = [str(column[0]) for column in described]
+        asked = ", ".join(f"list(DISTINCT {_look(name)})" for name in present)
+        row = connection.execute(f"SELECT {asked} FROM ({sample})").fetchone()  # noqa: S608  quoted
+        assert row is not None, "an aggregation gives one row"
+        for name, found in zip(present, row, strict=True):
+            looks[name].update(found or [])
+    return {name: ColumnType(kind=_kind(list(found))) for name, found in looks.items()}
 
 
 def _look(name: str) -> str:
