@@ -1,0 +1,1 @@
+"""What Agnes costs: time, memory and bytes, measured against budgets by `make bench`."""

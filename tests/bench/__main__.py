@@ -1,0 +1,100 @@
+"""`python -m tests.bench`: measure, print, and write docs/reference/performance.md."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from tests.bench import machine, report
+from tests.bench.bench import Bench
+from tests.bench.measurements import NAMES
+from tests.bench.report import Section
+
+
+@click.command()
+@click.option("--only", multiple=True, type=click.Choice(NAMES), help="Measure this; repeatable.")
+@click.option(
+    "--quick", is_flag=True, help="Small sizes: does everything work? Figures say little."
+)
+@click.option("--with-install", is_flag=True, help="Also install the client, from the registry.")
+@click.option(
+    "--write/--no-write", default=None,
+    help="Write the page; the default of a whole run that is not quick.",
+)  # fmt: skip
+@click.option(
+    "--folder", type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Where to put some gigabytes for a while; the folder of temporary files if not given.",
+)  # fmt: skip
+def main(
+    *,
+    only: tuple[str, ...],
+    quick: bool,
+    with_install: bool,
+    write: bool | None,
+    folder: Path | None,
+) -> None:
+    """Measure Agnes against its budgets.
+
+    Nothing is installed unless asked for; what is missing is said.
+
+    Examples:
+
+    \b
+        python -m tests.bench
+        python -m tests.bench --quick
+        python -m tests.bench --only start --only manifest
+    """
+    is_whole = not (quick or only)
+    if write and not is_whole:
+        raise click.UsageError(
+            "The page is of one whole run: --write fits neither --only nor --quick."
+        )
+    scratch = Path(tempfile.mkdtemp(prefix="agnes-bench-", dir=folder))
+    try:
+        sections = [
+            _measured(
+                name,
+                Bench(folder=scratch / name, is_quick=quick, may_install=with_install, say=_say),
+            )
+            for name in only or NAMES
+        ]
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    click.echo(report.summary([figure for section in sections for figure in section.figures]))
+    if is_whole if write is None else write:
+        today = datetime.now(tz=UTC).date()
+        report.write(report.page(sections, facts=machine.facts(), today=today))
+        click.echo("Wrote docs/reference/performance.md.")
+
+
+def _measured(name: str, bench: Bench) -> Section:
+    """Make one measurement in a folder that exists while it lasts."""
+    module = import_module(f"tests.bench.measurements.{name}")
+    bench.folder.mkdir()
+    busy = machine.busy_share()
+    started = time.monotonic()
+    click.echo(f"{name} (processors in use before: {busy:.0%})")
+    figures = []
+    try:
+        for figure in module.measure(bench):
+            figures.append(figure)
+            click.echo(report.line(figure))
+    finally:
+        shutil.rmtree(bench.folder, ignore_errors=True)
+    seconds = time.monotonic() - started
+    click.echo(f"  ({seconds:.0f} s)")
+    return Section(name=name, text=str(module.__doc__), busy=busy, seconds=seconds, figures=figures)
+
+
+def _say(text: str) -> None:
+    click.echo(f"  {text}", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""What a measurement is given, and how it refuses a wrong result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class WrongResultError(Exception):
+    """What was measured did not do its work; its time means nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """The circumstances of one measurement: an empty folder of its own, and which sizes."""
+
+    folder: Path
+    is_quick: bool
+    may_install: bool
+    say: Callable[[str], None]
+
+    def size(self, full: int, *, quick: int) -> int:
+        """Return the size that is stated in the page, or the one of a smoke run."""
+        return quick if self.is_quick else full
+
+
+def check(found: object, expected: object, *, what: str) -> None:
+    """Refuse a result that is not what it must be.
+
+    Raises:
+        WrongResultError: it is another one.
+    """
+    if found != expected:
+        raise WrongResultError(f"{what}: expected {expected!r}, found {found!r}.")

@@ -1,0 +1,3 @@
+"""The measurements: modules with ``measure(bench)``, whose docstring is their text in the page."""
+
+NAMES = ("start", "install", "manifest", "rebuild", "pull", "extract", "memory", "demo")

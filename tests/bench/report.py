@@ -1,0 +1,92 @@
+"""The figures as lines of a terminal, and as the page docs/reference/performance.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from tests.bench.figures import Figure
+from tests.journeys.installation import ROOT
+
+PAGE = ROOT / "docs" / "reference" / "performance.md"
+_COLUMNS = ("What", "Measured", "Compared with", "Ratio", "Budget", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One measurement: its text, its figures, and how busy others kept the machine before it."""
+
+    name: str
+    text: str
+    busy: float
+    seconds: float
+    figures: Sequence[Figure]
+
+
+def line(figure: Figure) -> str:
+    """Return a figure as one line of a terminal."""
+    what, measured, compared, ratio, budget, verdict = figure.cells()
+    against = f" ({compared}: {ratio})" if ratio else ""
+    limit = f"; budget {budget}: {verdict}" if budget else ""
+    remark = f" [{figure.remark}]" if figure.remark else ""
+    return f"  {what}: {measured}{against}{limit}{remark}"
+
+
+def page(sections: Sequence[Section], *, facts: Mapping[str, str], today: date) -> str:
+    """Return the page."""
+    head = [
+        "<!-- Written by `make bench`; measure again instead of changing it. -->",
+        "",
+        "# Performance",
+        "",
+        f"Measured on {today.isoformat()} by `make bench`, in one run on one machine. Times are "
+        "medians. A ratio compares two things of the same run, so it says more than a time; each "
+        "result was checked before it was counted. A budget that is missed says so.",
+        "",
+        *(f"- {name}: {fact}" for name, fact in facts.items()),
+        "- Processors in use by others just before: "
+        + ", ".join(f"{section.name} {section.busy:.0%}" for section in sections),
+        "",
+        summary([figure for section in sections for figure in section.figures]),
+    ]
+    return "\n".join(head + [text for section in sections for text in _section(section)]) + "\n"
+
+
+def summary(figures: Sequence[Figure]) -> str:
+    """Return how many budgets are met, and which are missed or not measured."""
+    judged = [figure for figure in figures if figure.verdict in ("met", "missed")]
+    missed = [figure.what for figure in judged if figure.verdict == "missed"]
+    absent = [figure.what for figure in figures if figure.value is None]
+    said = f"{len(judged) - len(missed)} of {len(judged)} budgets are met."
+    if missed:
+        said += f" Missed: {'; '.join(missed)}."
+    if absent:
+        said += f" Not measured: {'; '.join(absent)}."
+    return said
+
+
+def write(text: str, path: Path = PAGE) -> None:
+    """Write the page."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _section(section: Section) -> list[str]:
+    title, _, text = section.text.strip().partition("\n\n")
+    remarks = [figure.remark for figure in section.figures if figure.remark]
+    return [
+        "",
+        f"## {title.rstrip('.')}",
+        "",
+        *([text, ""] if text else []),
+        _row(_COLUMNS),
+        _row(("---",) * len(_COLUMNS)),
+        *(_row(figure.cells()) for figure in section.figures),
+        *(f"\n{remark}" for remark in dict.fromkeys(remarks)),
+    ]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
