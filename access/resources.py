@@ -59,6 +59,20 @@ def registered() -> Mapping[str, ResourceType]:
     return _types
 
 
+def known_type(key: str) -> ResourceType:
+    """Return the type with this key.
+
+    Raises:
+        UnknownResourceTypeError: nothing of this type can be granted.
+    """
+    if key not in _types:
+        raise UnknownResourceTypeError(
+            f"There is no resource type {key!r}.",
+            hint=f"Choose one of: {', '.join(sorted(_types))}.",
+        )
+    return _types[key]
+
+
 def canonical_id(resource_type: str, resource_id: str) -> str:
     """Return the id under which a thing is granted.
 
@@ -66,12 +80,7 @@ def canonical_id(resource_type: str, resource_id: str) -> str:
         UnknownResourceTypeError: nothing of this type can be granted.
         ResourceNotFoundError: there is no such thing.
     """
-    if resource_type not in _types:
-        raise UnknownResourceTypeError(
-            f"There is no resource type {resource_type!r}.",
-            hint=f"Choose one of: {', '.join(sorted(_types))}.",
-        )
-    found = _types[resource_type].find(resource_id)
+    found = known_type(resource_type).find(resource_id)
     if found is None:
         raise ResourceNotFoundError(f"There is no {resource_type} named {resource_id!r}.")
     return found

@@ -31,6 +31,12 @@ class EveryoneMembershipError(ConflictError):
     hint = "Deactivate the user to take all access away."
 
 
+class GroupExistsError(ConflictError):
+    """There is a group with this name already."""
+
+    code = "group_exists"
+
+
 class AlreadyMemberError(ConflictError):
     """The user is in the group already."""
 
@@ -44,12 +50,18 @@ class ExternalMembershipError(ConflictError):
     hint = "Change it where it comes from, such as the directory of the company."
 
 
-_FROM_ELSEWHERE = (MembershipSource.GOOGLE_SYNC, MembershipSource.OIDC_CLAIM)
+FROM_ELSEWHERE = (MembershipSource.GOOGLE_SYNC, MembershipSource.OIDC_CLAIM)
 
 
 @transaction.atomic
 def create_group(*, name: str, by: User | None, description: str = "") -> Group:
-    """Make a group."""
+    """Make a group.
+
+    Raises:
+        GroupExistsError: the name is taken, in whatever case it is written.
+    """
+    if Group.objects.filter(name__iexact=name).exists():
+        raise GroupExistsError(f"There is a group named {name!r} already.")
     group = Group(name=name, description=description)
     group.full_clean()
     group.save()
@@ -133,7 +145,7 @@ def remove_member(*, membership: Membership, by: User | None) -> None:
         LastAdminError: nobody could administer the system any more.
     """
     group, user = membership.group, membership.user
-    if membership.source in _FROM_ELSEWHERE:
+    if membership.source in FROM_ELSEWHERE:
         raise ExternalMembershipError(f"{user.email} was not added to {group.name} here.")
     if group.name == ADMIN:
         ensure_other_admin(user, without=membership)
