@@ -78,7 +78,6 @@ def write_supervisord_config(config: Config, layout: Layout, *, logs: Path | Non
             "autorestart = true",
             "startretries = 1000000",
             "stopwaitsecs = 10",
-            "stopasgroup = true",
             "killasgroup = true",
             "redirect_stderr = true",
             f"stdout_logfile = {output}",
