@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Sum
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.utils import timezone
 from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import ConfigDict, Field
 
 from access.auth import AuthedRequest
-from access.models import Group
+from access.models import Group, User
 from agnes_site.core.storage import Layout
 from agnes_site.core.version import VERSION
 from catalog.models import Table
@@ -37,6 +41,26 @@ class ReadyOut(Schema):
 
     status: str = Field(description="`ok` or `not ready`.")
     checks: dict[str, str] = Field(description="`database` and `storage`, each with its state.")
+
+
+class HealthDetailsOut(Schema):
+    """How the parts of the server are, as far as it concerns the caller."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "status": "healthy", "version": "1.0.0", "timestamp": "2026-01-01T08:00:00Z",
+                "services": {"database": {"status": "ok"}},
+            }
+        }
+    )  # fmt: skip
+
+    status: str = Field(description="healthy, degraded (something is held back) or unhealthy.")
+    version: str
+    timestamp: datetime
+    services: dict[str, dict[str, Any]] = Field(
+        description="Each part by name; `status` is ok, warning or error."
+    )
 
 
 class MeOut(Schema):
@@ -121,6 +145,24 @@ def get_ready(request: HttpRequest) -> Status[ReadyOut]:
     )
 
 
+@workspace_router.get(
+    "/health/detailed", response=HealthDetailsOut, operation_id="get_health_details"
+)
+def get_health_details(request: AuthedRequest) -> HealthDetailsOut:
+    """Say how each part of the server is; of the tables, only those the caller may read."""
+    services = {
+        "database": _service(_check_database()),
+        "storage": _service(_check_storage(settings.LAYOUT)),
+        "data": _described_data(request.user),
+        "users": {"status": "ok", "count": User.objects.filter(is_active=True).count()},
+    }
+    states = {service["status"] for service in services.values()}
+    worst = "unhealthy" if "error" in states else "degraded" if "warning" in states else "healthy"
+    return HealthDetailsOut(
+        status=worst, version=VERSION, timestamp=timezone.now(), services=services
+    )
+
+
 @workspace_router.get("/me", response=MeOut, operation_id="get_me")
 def get_me(request: AuthedRequest) -> MeOut:
     """Say who is calling."""
@@ -166,6 +208,21 @@ def get_memory_bundle(request: AuthedRequest) -> MemoryBundleOut:
 def get_latest_client(request: HttpRequest) -> LatestClientOut:
     """Say which client should replace older ones: none."""
     return LatestClientOut(version=None, wheel_filename=None, download_url_path=None)
+
+
+def _service(state: str) -> dict[str, Any]:
+    return {"status": "ok"} if state == "ok" else {"status": "error", "detail": state}
+
+
+def _described_data(user: User) -> dict[str, Any]:
+    tables = Table.objects.readable_by(user)
+    total = tables.aggregate(rows=Sum("current_version__rows"))["rows"] or 0
+    held = tables.filter(incidents__closed_at=None, incidents__isnull=False).distinct()
+    stale = list(held.order_by("name").values_list("name", flat=True))
+    return {
+        "status": "warning" if stale else "ok", "tables": tables.count(), "total_rows": total,
+        "stale_tables": stale,
+    }  # fmt: skip
 
 
 def _check_database() -> str:
