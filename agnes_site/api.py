@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
+import orjson
 import structlog
+from django.core.exceptions import RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
+from django.urls import URLPattern, URLResolver
+from django.utils.datastructures import MultiValueDict
 from django.views.defaults import page_not_found
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.parser import Parser
 
-from access.api import router as tokens_router
+from access.api import admin_router as access_admin_router
+from access.api import tokens_router, users_router
 from access.auth import AdminUser, AnyUser
 from agnes_site.core.errors import (
     AgnesError,
@@ -33,29 +41,28 @@ from extracts.api import status_router
 
 logger = structlog.get_logger(__name__)
 
-api = NinjaAPI(
-    title="Agnes",
-    version=VERSION,
-    description="Data, metrics and plugins for the analysts of a company and their AI agents.",
-    docs_url="/api/docs",
-    openapi_url="/api/openapi.json",
-    auth=AnyUser(),
-)
-
-api.add_router("/api", health_router, auth=None)
-api.add_router("/api", status_router, auth=None)
-api.add_router("/api", catalog_router)
-api.add_router("/api", workspace_router)
-api.add_router("/auth", tokens_router)
-api.add_router("/cli", client_router, auth=None)
-api.add_router("/api", extracts_admin_router, auth=AdminUser())
-api.add_router("/api/admin", catalog_admin_router, auth=AdminUser())
+# How many objects and lists a body may hold inside of each other.
+_MAX_DEPTH = 50
 
 
 class BadRequestBodyError(InvalidInputError):
     """A field of the request is missing, unknown or of the wrong type."""
 
     code = "request_invalid"
+
+
+class RequestTooLargeError(InvalidInputError):
+    """The body of the request is larger than any that is expected."""
+
+    code = "request_too_large"
+    status = 413
+
+
+class MethodNotAllowedError(InvalidInputError):
+    """The address is known, but not with this method."""
+
+    code = "method_not_allowed"
+    status = 405
 
 
 class ServerBusyError(UpstreamError):
@@ -72,6 +79,95 @@ class UnexpectedError(AgnesError):
     code = "internal_error"
     status = 500
     hint = "Give the request id to whoever runs the server."
+
+
+class StrictParser(Parser):
+    """Reads requests, and refuses what could not be kept: NUL characters, endless nesting."""
+
+    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the JSON of the body."""
+        try:
+            body: dict[str, Any] = orjson.loads(request.body)
+        except orjson.JSONDecodeError as error:
+            raise ValueError(f"The body is not JSON: {error}.") from error
+        _check_depth_and_texts(body)
+        return body
+
+    def parse_querydict(
+        self, data: MultiValueDict[str, Any], list_fields: list[str], request: HttpRequest
+    ) -> dict[str, Any]:
+        """Return what the query of the address says.
+
+        Raises:
+            BadRequestBodyError: it holds a NUL character.
+        """
+        if any("\0" in value for _, values in data.lists() for value in values):
+            raise BadRequestBodyError("A text holds a NUL character.")
+        return super().parse_querydict(data, list_fields, request)
+
+
+class Api(NinjaAPI):
+    """The API; what its framework would answer in plain text is JSON as well."""
+
+    @property
+    def urls(self) -> tuple[list[URLResolver | URLPattern], str, str]:
+        """The addresses of the API."""
+        patterns, app_name, namespace = super().urls
+        for pattern in patterns:
+            if isinstance(pattern, URLPattern):
+                pattern.callback = _in_json(pattern.callback)
+        return patterns, app_name, namespace
+
+
+def _in_json(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if "\0" in request.path:
+            return respond(request, NotFoundError("There is nothing at this address."))
+        response = view(request, *args, **kwargs)
+        if isinstance(response, HttpResponseNotAllowed):
+            error = MethodNotAllowedError(f"{request.method} is not possible at this address.")
+            allowed, response = response["Allow"], respond(request, error)
+            response["Allow"] = allowed
+        return response
+
+    return answer
+
+
+def _check_depth_and_texts(body: Any) -> None:
+    waiting = [(body, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > _MAX_DEPTH:
+            raise ValueError("The body is nested too deeply.")
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("A text holds a NUL character.")
+        if isinstance(value, dict):
+            waiting += [(inner, depth + 1) for pair in value.items() for inner in pair]
+        elif isinstance(value, list):
+            waiting += [(inner, depth + 1) for inner in value]
+
+
+api = Api(
+    title="Agnes",
+    version=VERSION,
+    description="Data, metrics and plugins for the analysts of a company and their AI agents.",
+    docs_url="/api/docs",
+    openapi_url="/api/openapi.json",
+    auth=AnyUser(),
+    parser=StrictParser(),
+)
+
+api.add_router("/api", health_router, auth=None)
+api.add_router("/api", status_router, auth=None)
+api.add_router("/api", catalog_router)
+api.add_router("/api", workspace_router)
+api.add_router("/auth", tokens_router)
+api.add_router("/api", users_router)
+api.add_router("/cli", client_router, auth=None)
+api.add_router("/api", extracts_admin_router, auth=AdminUser())
+api.add_router("/api/admin", catalog_admin_router, auth=AdminUser())
+api.add_router("/api/admin", access_admin_router, auth=AdminUser())
 
 
 def respond(request: HttpRequest, error: AgnesError) -> HttpResponse:
@@ -133,9 +229,13 @@ def _on_not_found(request: HttpRequest, error: Http404) -> HttpResponse:
 
 @api.exception_handler(HttpError)
 def _on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    found = BadRequestBodyError(error.message)
-    found.status = error.status_code  # type: ignore[misc]  # that of the framework's own error
-    return respond(request, found)
+    # The framework raises this for a body it cannot read, and nothing here does.
+    return respond(request, BadRequestBodyError(str(error.__cause__ or error.message)))
+
+
+@api.exception_handler(RequestDataTooBig)
+def _on_large_request(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    return respond(request, RequestTooLargeError("The body of the request is too large."))
 
 
 @api.exception_handler(OperationalError)
