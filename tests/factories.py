@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+
 import factory
+import pyarrow as pa
+import pyarrow.parquet as pq
 from factory.django import DjangoModelFactory
 
 from access.models import Group, User
@@ -54,11 +59,28 @@ def stored_part(number: int = 1, *, key: str = "", size: int = 100, rows: int = 
     return StoredPart(key=key, sha256=f"{number:064x}", md5=f"{number:032x}", bytes=size, rows=rows)
 
 
-def publish(table: Table, *parts: StoredPart, **options):
+def stored_file(layout, content: bytes, *, key: str = "", rows: int = 1) -> StoredPart:
+    """A part whose file is in the store."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = layout.stored(sha256)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return StoredPart(key=key, sha256=sha256, md5=md5, bytes=len(content), rows=rows)
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """A real Parquet file."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+def publish(table: Table, *parts: StoredPart, columns=None, **options):
     """Give a table a version, as a run would."""
     draft = Draft(
         parts=parts or [stored_part()],
-        columns=[ColumnSpec(name="id", type="BIGINT")],
+        columns=columns or [ColumnSpec(name="id", type="BIGINT")],
         schema_hash="0" * 64,
         **options,
     )
