@@ -68,6 +68,8 @@ def button(
 class RowsChangeList(ChangeList):  # type: ignore[misc]  # the framework has no types
     """A page of a list, whose admin may look up more about all of its rows at once."""
 
+    result_list: list[Any]
+
     def get_results(self, request: HttpRequest) -> None:
         """Fetch the rows of this page and what their admin adds to them."""
         super().get_results(request)

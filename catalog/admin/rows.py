@@ -23,7 +23,8 @@ from catalog.services import incidents
 def counted(found: QuerySet[Any]) -> QuerySet[Any, Any]:
     """Return the number of rows of ``found`` as the one value of a subquery."""
     ungrouped = found.order_by().annotate(all=Value(1)).values("all")
-    return ungrouped.annotate(n=Count("pk")).values("n")
+    numbers: QuerySet[Any, Any] = ungrouped.annotate(n=Count("pk")).values("n")
+    return numbers
 
 
 def table_link(table: Table) -> SafeString:

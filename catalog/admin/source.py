@@ -139,7 +139,7 @@ class SourceAdmin(PaneledAdmin):
         connector = self._connector(request, obj)
         values = obj.config if obj else {}
         fields = settings_form.form_fields(connector.config_schema, values)
-        made = type(SourceForm)("SourceForm", (SourceForm,), {**fields, "connector": connector})
+        made = type("SourceForm", (SourceForm,), {**fields, "connector": connector})
         return super().get_form(request, obj, change=change, **{**kwargs, "form": made})
 
     def get_fieldsets(self, request: HttpRequest, obj: Source | None = None) -> Any:

@@ -228,7 +228,7 @@ class TableAdmin(PaneledAdmin):
         connector = self._connector(request, obj)
         values = obj.options if obj else {}
         fields = settings_form.form_fields(connector.table_schema, values)
-        made = type(TableForm)("TableForm", (TableForm,), {**fields, "connector": connector})
+        made = type("TableForm", (TableForm,), {**fields, "connector": connector})
         return super().get_form(request, obj, change=change, **{**kwargs, "form": made})
 
     def get_fieldsets(self, request: HttpRequest, obj: Table | None = None) -> Any:

@@ -261,14 +261,14 @@ def list_tables(request: AuthedRequest, wanted: Query[CatalogIn]) -> TablesOut:
     tables = _shown(Table.objects.readable_by(request.user))
     if wanted.source:
         tables = tables.filter(source__slug__iexact=wanted.source)
-    found = list(tables)
+    found: list[Any] = list(tables)  # as objects of the schema
     return TablesOut(tables=found, count=len(found))
 
 
 @admin_router.get("/registry", response=RegistryOut, operation_id="list_registry")
 def list_registry(request: HttpRequest) -> RegistryOut:
     """List all registered tables."""
-    found = list(_shown(Table.objects.all()))
+    found: list[Any] = list(_shown(Table.objects.all()))  # as objects of the schema
     return RegistryOut(tables=found, count=len(found))
 
 
