@@ -230,10 +230,23 @@ class RegistryRowOut(TableOut):
     options: dict[str, Any]
     sync_schedule: str
     primary_key: list[str]
+    incremental_column: str
+    incremental_window_days: int | None
+    max_history_days: int | None
+    initial_load_chunk_days: int | None
+    partition_by: str
+    partition_granularity: str
+    where_filters: list[dict[str, Any]]
     drift_policy: str
+    server_only: bool
     is_pinned: bool
     registered_at: datetime
+    registered_by: str | None = Field(description="E-mail of who registered it.")
     last_sync_error: str | None = Field(description="Message of the open incident, if any.")
+
+    @staticmethod
+    def resolve_registered_by(table: Table) -> str | None:
+        return table.registered_by.email if table.registered_by else None
 
     @staticmethod
     def resolve_last_sync_error(table: Table) -> str | None:
@@ -268,7 +281,8 @@ def list_tables(request: AuthedRequest, wanted: Query[CatalogIn]) -> TablesOut:
 @admin_router.get("/registry", response=RegistryOut, operation_id="list_registry")
 def list_registry(request: HttpRequest) -> RegistryOut:
     """List all registered tables."""
-    found: list[Any] = list(_shown(Table.objects.all()))  # as objects of the schema
+    tables = Table.objects.select_related("registered_by")
+    found: list[Any] = list(_shown(tables))  # as objects of the schema
     return RegistryOut(tables=found, count=len(found))
 
 
