@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -23,7 +24,8 @@ _DEFAULT_LIMIT = 1000
 _FORMATS = ("table", "json", "csv", "parquet")
 
 
-@click.command()
+# A statement may begin with a comment: `-- ...` is not an option.
+@click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("statement", required=False, metavar="[SQL]")
 @click.option("--sql", help="The statement, for those who prefer an option.")
 @click.option("--stdin", "from_stdin", is_flag=True, help='Read SQL, or {"sql": ...}, from stdin.')
@@ -77,6 +79,8 @@ def _statement(
             "Give one statement: as an argument, or with --sql, --file or --stdin.",
             hint='For example: agnes query "SELECT 1"',
         )
+    if statement is not None and re.fullmatch(r"-\S+", statement):
+        raise UsageError(f"There is no option {statement}.")
     text = statement or sql or ""
     if sql_file is not None:
         try:
