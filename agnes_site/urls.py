@@ -9,7 +9,7 @@ from django.views.generic import RedirectView
 
 from agnes_site.api import api
 
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # as its page says
 admin.site.index_template = "web/overview.html"
 
 urlpatterns: list[URLPattern | URLResolver] = [

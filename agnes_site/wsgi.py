@@ -6,6 +6,6 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agnes_site.settings")  # noqa: TID251
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agnes_site.settings")  # noqa: TID251 (Django's)
 
 application = get_wsgi_application()

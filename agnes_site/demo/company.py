@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agnes_site.core.storage import remove_folder
 from agnes_site.demo import generator
@@ -48,9 +49,9 @@ def company_files(folder: Path, *, scale: float, seed: int) -> CompanyFiles:
     )
 
 
-def _read(marker: Path) -> dict:  # type: ignore[type-arg]  # JSON of our own
+def _read(marker: Path) -> dict[str, Any]:
     try:
-        found: dict = json.loads(marker.read_text(encoding="utf-8"))  # type: ignore[type-arg]
+        found: dict[str, Any] = json.loads(marker.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
     return found

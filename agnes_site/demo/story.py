@@ -205,7 +205,7 @@ class Story:
         done = subprocess.run(
             [str(Path(sys.executable).with_name("agnes")), *words],
             cwd=self.workspace,
-            env={**os.environ, "AGNES_CONFIG_DIR": str(self.client_config)},  # noqa: TID251
+            env={**os.environ, "AGNES_CONFIG_DIR": str(self.client_config)},  # noqa: TID251 (as it is)
             input=given,
             capture_output=True,
             text=True,

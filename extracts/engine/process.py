@@ -30,7 +30,7 @@ class ChildFailedError(AgnesError):
     def __init__(self, given: Mapping[str, Any]) -> None:
         super().__init__(str(given["message"]), hint=str(given["hint"]), **given["details"])
         self.code = str(given["code"])  # type: ignore[misc]  # that of the child, not of a class
-        self.status = int(given["status"])  # type: ignore[misc]
+        self.status = int(given["status"])  # type: ignore[misc]  # the same
 
 
 class ChildCrashedError(UpstreamError):

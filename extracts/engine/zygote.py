@@ -135,7 +135,7 @@ def _as_json(error: AgnesError) -> dict[str, Any]:
 
 def _confine(job: dict[str, Any]) -> None:
     os.environ.clear()  # noqa: TID251 (the child's own, not a setting)
-    os.environ.update(job["environ"])  # noqa: TID251
+    os.environ.update(job["environ"])  # noqa: TID251 (the same)
     failpoint = job.get("failpoint") or {}
     once = failpoint.get("once")
     failpoints.arm(failpoint.get("name", ""), once=Path(once) if once else None)

@@ -57,6 +57,20 @@ class TestRepository:
         assert holding(texts, r"(?m)^(<{7}|>{7}) ") == []
 
 
+class TestExceptionsFromTheRules:
+    def test_name_their_rule_and_their_reason(self, texts):
+        sound = r"# (?:noqa: [A-Z]+\d+(?:, [A-Z]+\d+)*|type: ignore\[[a-z-]+\])\W+\w.{3}"
+        bare = [
+            f"{name}: {comment}"
+            for name, text in texts.items()
+            if name.endswith(".py") and name != "tests/architecture/test_repository.py"
+            for comment in re.findall(r"# (?:noqa|type: ignore).*", text)
+            if not re.match(sound, comment)
+        ]
+
+        assert bare == []
+
+
 class TestVersion:
     def test_is_the_same_everywhere(self):
         project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
