@@ -159,9 +159,7 @@ class AccessTokenAdmin(Admin):
             "secret": request.new_secret,  # type: ignore[attr-defined]  # set by save_model
             "next_url": reverse("admin:access_accesstoken_changelist"),
         }
-        answer = render(request, "access/new_token.html", context)
-        answer["Cache-Control"] = "no-store"
-        return answer
+        return render(request, "access/new_token.html", context)
 
     @admin.action(description="Revoke the chosen ones")
     def revoke_chosen(self, request: HttpRequest, chosen: QuerySet[AccessToken]) -> None:

@@ -52,15 +52,20 @@ def names(schema: type[BaseModel]) -> list[str]:
 
 def _given(cleaned: Mapping[str, Any], schema: type[BaseModel]) -> dict[str, Any]:
     found = {}
-    for name in schema.model_fields:
+    for name, info in schema.model_fields.items():
         value = cleaned.get(PREFIX + name)
-        if value not in (None, "", []):
+        default = None if info.is_required() else to_jsonable_python(_default(info))
+        if value not in (None, "", []) and (info.is_required() or value != default):
             found[name] = value
     return found
 
 
+def _default(info: FieldInfo) -> Any:
+    return info.get_default(call_default_factory=True)
+
+
 def _form_field(name: str, info: FieldInfo, value: Any) -> forms.Field:
-    default = None if info.is_required() else info.get_default(call_default_factory=True)
+    default = None if info.is_required() else _default(info)
     initial = to_jsonable_python(default if value is None else value)
     shown: dict[str, Any] = {
         "label": (info.title or name.replace("_", " ")).capitalize(),
@@ -68,6 +73,8 @@ def _form_field(name: str, info: FieldInfo, value: Any) -> forms.Field:
         "required": info.is_required(),
     }
     kind = _plain(info.annotation)
+    if kind is bool and info.annotation is not bool:
+        return _three_ways(shown, initial)
     if kind is bool:
         return forms.BooleanField(
             **{**shown, "required": False},
@@ -91,6 +98,18 @@ def _form_field(name: str, info: FieldInfo, value: Any) -> forms.Field:
     shown["help_text"] = f"{shown['help_text']} Written as JSON.".strip()
     text = "" if initial is None else json.dumps(initial, indent=2, ensure_ascii=False)
     return Json(**shown, initial=text)
+
+
+def _three_ways(shown: dict[str, Any], initial: Any) -> forms.Field:
+    """Return the field of a switch that may also be left to the connector."""
+    return forms.TypedChoiceField(
+        **shown,
+        initial="" if initial is None else str(initial),
+        choices=[("", "Decide by the data"), ("True", "Yes"), ("False", "No")],
+        coerce=lambda text: text == "True",
+        empty_value=None,
+        widget=widgets.UnfoldAdminSelectWidget(),
+    )
 
 
 class Lines(forms.CharField):

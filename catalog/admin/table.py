@@ -14,6 +14,7 @@ from django.http import HttpResponseRedirect as Redirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
+from unfold import widgets
 
 from access.models import Grant
 from agnes_site.core import human, markup
@@ -36,10 +37,18 @@ class TableForm(forms.ModelForm[Table]):
     """A table with the settings that its connector wants for it."""
 
     connector: connectors.Connector
+    new_name = forms.CharField(
+        label="Name",
+        max_length=200,
+        required=False,
+        widget=widgets.UnfoldAdminTextInputWidget(),
+        help_text="What analysts call it. Anything but letters, digits and _ is transliterated; "
+        "the original stays as an alias. It never changes.",
+    )
 
     class Meta:
         model = Table
-        fields = ("name", *ABOUT, *ORIGIN, *UPKEEP)
+        fields = (*ABOUT, *ORIGIN, *UPKEEP)
 
     def clean(self) -> dict[str, Any]:
         """Let the connector judge its settings."""
@@ -133,7 +142,8 @@ class TableAdmin(PaneledAdmin):
     )
     buttons = ("release", "roll_back", "waive", "grant", "revoke_grant")
     error_fields = {  # noqa: RUF012 (declared as a class variable in the base)
-        "table_exists": "name",
+        "table_exists": "new_name",
+        "table_invalid": "new_name",
         "schedule_invalid": "sync_schedule",
         "query_mode_unsupported": "query_mode",
     }
@@ -236,7 +246,7 @@ class TableAdmin(PaneledAdmin):
         connector = self._connector(request, obj)
         settings = settings_form.names(connector.table_schema)
         folded = ("collapse",) if obj else ()
-        first = ABOUT if obj else ("name", "source_table", *ABOUT)
+        first = ABOUT if obj else ("new_name", "source_table", *ABOUT)
         origin = ORIGIN if obj else ORIGIN[1:]
         return [
             (None, {"fields": first}),
@@ -265,10 +275,16 @@ class TableAdmin(PaneledAdmin):
             registry.update_table(table=obj, by=by, **fields)
             return
         folder = fields.pop("folder")
+        if not fields["display_name"]:
+            del fields["display_name"]  # then it is the name as it was typed
         source = self._chosen_source(request)
         assert source is not None
         made = registry.register_table(
-            source=source, name=obj.name, by=by, folder=folder.slug if folder else "", **fields
+            source=source,
+            name=form.cleaned_data["new_name"],
+            by=by,
+            folder=folder.slug if folder else "",
+            **fields,
         )
         become(obj, made)
 

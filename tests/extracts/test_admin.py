@@ -1,0 +1,226 @@
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from access.models import AuditEvent
+from catalog.models import Table
+from extracts.models import Run, RunState
+from extracts.services import runs
+from tests.factories import SourceFactory, TableFactory, publish
+
+
+@pytest.fixture
+def pages(client, admin):
+    client.force_login(admin)
+    return client
+
+
+@pytest.fixture
+def csv_source(tmp_path):
+    """A source of two files."""
+    for name in ("orders", "invoices"):
+        (tmp_path / f"{name}.csv").write_text("id,name\n1,a\n2,b\n", encoding="utf-8")
+    return SourceFactory(slug="crm", config={"folder": str(tmp_path)})
+
+
+def page_of(run: Run) -> str:
+    return reverse("admin:extracts_run_change", args=[run.pk])
+
+
+def do(obj, name: str) -> str:
+    return reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_do", args=[obj.pk, name])
+
+
+def text_of(response) -> str:
+    return response.content.decode()
+
+
+def running(**fields) -> Run:
+    table = TableFactory()
+    return Run.objects.create(
+        table=table, source=table.source, state=RunState.RUNNING,
+        lease_until=timezone.now() + timedelta(hours=1), **fields,
+    )  # fmt: skip
+
+
+def failed(**fields) -> Run:
+    table = TableFactory()
+    return Run.objects.create(
+        table=table, source=table.source, state=RunState.FAILED, error_code="data_invalid",
+        error_message="Line 7 has too many values.", error_hint="Mend line 7.", **fields,
+    )  # fmt: skip
+
+
+class TestRunPages:
+    def test_follow_a_run_that_works(self, pages):
+        run = running(phase="extract", done=5, total=10)
+
+        page = text_of(pages.get(page_of(run)))
+
+        assert f'data-url="/api/runs/{run.pk}/progress"' in page
+        assert 'max="10" value="5"' in page
+        assert "Cancel" in page
+        assert "Run again" not in page
+
+    def test_send_progress_to_the_session_of_an_administrator(self, pages):
+        run = failed()
+
+        stream = b"".join(pages.get(f"/api/runs/{run.pk}/progress").streaming_content)
+
+        assert b'"state":"failed"' in stream
+
+    def test_say_what_went_wrong_and_what_to_do(self, pages):
+        page = text_of(pages.get(page_of(failed(log="08:15 extract\n"))))
+
+        assert "Line 7 has too many values." in page
+        assert "Mend line 7." in page
+        assert "08:15 extract" in page
+        assert "run-live" not in page
+
+    def test_cancel_a_run(self, pages):
+        run = running()
+
+        pages.post(do(run, "cancel"))
+
+        run.refresh_from_db()
+        assert run.state == RunState.CANCELLED
+        assert AuditEvent.objects.filter(action="run.cancel").exists()
+
+    def test_say_that_a_run_is_over(self, pages):
+        response = pages.post(do(failed(), "cancel"), follow=True)
+
+        assert response.status_code == 200
+        assert "The run is over already." in text_of(response)
+
+    def test_run_again(self, pages, admin):
+        run = failed()
+
+        response = pages.post(do(run, "run_again"))
+
+        again = Run.objects.get(state=RunState.QUEUED)
+        assert response.url == page_of(again)
+        assert (again.table, again.requested_by) == (run.table, admin)
+
+    def test_run_several_again(self, pages):
+        found = [failed(), failed()]
+
+        pages.post(
+            reverse("admin:extracts_run_changelist"),
+            {"action": "run_chosen_again", "_selected_action": [str(run.pk) for run in found]},
+        )
+
+        assert Run.objects.open().count() == 2
+
+    def test_list_a_hundred_runs_in_few_queries(self, pages, django_assert_max_num_queries):
+        for _ in range(100):
+            failed()
+
+        with django_assert_max_num_queries(15):
+            response = pages.get(reverse("admin:extracts_run_changelist"))
+
+        assert text_of(response).count("Line 7 has too many values.") == 100
+
+    def test_are_written_by_the_system_only(self, pages):
+        run = failed()
+
+        assert pages.post(page_of(run), {"state": "succeeded"}).status_code == 403
+        assert pages.get(reverse("admin:extracts_run_add")).status_code == 403
+
+
+class TestTablePages:
+    def test_extract_a_table_and_go_to_its_run(self, pages, admin):
+        table = TableFactory()
+
+        response = pages.post(do(table, "extract"))
+
+        run = Run.objects.get(table=table)
+        assert response.url == page_of(run)
+        assert run.requested_by == admin
+
+    def test_go_to_the_run_that_is_open_already(self, pages):
+        table = TableFactory()
+        run, _ = runs.request_run(table=table, by=None)
+
+        response = pages.post(do(table, "extract"))
+
+        assert response.url == page_of(run)
+        assert Run.objects.count() == 1
+
+    def test_list_the_last_run_of_a_hundred_tables_in_few_queries(
+        self, pages, django_assert_max_num_queries
+    ):
+        for table in TableFactory.create_batch(100):
+            publish(table)
+            Run.objects.create(table=table, source=table.source, state=RunState.SUCCEEDED)
+            Run.objects.create(table=table, source=table.source, state=RunState.FAILED)
+
+        with django_assert_max_num_queries(15):
+            response = pages.get(reverse("admin:catalog_table_changelist"))
+
+        assert text_of(response).count(">failed<") == 100
+
+    def test_show_recent_runs(self, pages):
+        run = failed()
+
+        page = text_of(pages.get(reverse("admin:catalog_table_change", args=[run.table.pk])))
+
+        assert page_of(run) in page
+        assert "Line 7 has too many values." in page
+
+
+class TestSourcePages:
+    def test_extract_all_tables(self, pages):
+        source = SourceFactory()
+        TableFactory.create_batch(3, source=source)
+
+        pages.post(do(source, "extract"))
+
+        assert Run.objects.open().filter(source=source, table__isnull=False).count() == 3
+
+    def test_find_what_a_folder_holds(self, pages, csv_source):
+        TableFactory(name="invoices", source=csv_source, source_table="invoices.csv")
+
+        page = text_of(pages.get(do(csv_source, "find")))
+
+        assert "2 found, 1 not registered" in page
+        assert 'value="orders.csv"' in page
+        assert 'value="invoices.csv"' not in page
+
+    def test_register_what_was_chosen_and_extract_it(self, pages, csv_source):
+        pages.post(do(csv_source, "find"), {"table": ["orders.csv"], "extract": "1"})
+
+        table = Table.objects.get()
+        assert (table.name, table.source_table) == ("orders", "orders.csv")
+        assert Run.objects.open().get().table == table
+
+    def test_say_what_could_not_be_registered(self, pages, csv_source):
+        TableFactory(name="orders")
+
+        response = pages.post(
+            do(csv_source, "find"), {"table": ["orders.csv", "invoices.csv"]}, follow=True
+        )
+
+        assert "There is a table named" in text_of(response)
+        assert Table.objects.filter(source=csv_source).get().name == "invoices"
+
+    def test_say_why_a_folder_cannot_be_asked(self, pages):
+        source = SourceFactory(config={"folder": "/nowhere/at/all"})
+
+        response = pages.get(do(source, "find"), follow=True)
+
+        assert response.redirect_chain
+        assert [message.level_tag for message in response.context["messages"]] == ["error"]
+
+    def test_test_the_connection(self, pages, csv_source):
+        response = pages.post(do(csv_source, "test"), follow=True)
+
+        assert "The connection works" in text_of(response)
+
+    def test_offer_no_discovery_where_the_connector_has_none(self, pages):
+        source = SourceFactory(source_type="external", config={"folder": "/nowhere"})
+
+        page = text_of(pages.get(reverse("admin:catalog_source_change", args=[source.pk])))
+
+        assert "Find tables" not in page
