@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from agnes_site.core import config, supervisor
 from tests.bench.bench import WrongResultError
 from tests.journeys.installation import BIN, ROOT, Installation, wait_until
@@ -33,7 +35,7 @@ class Server(Installation):
     def start_web(self) -> None:
         """Start the web server with the command of `manage.py up` and wait until it answers."""
         self._start("web", *self._program("web"))
-        wait_until(self._answers, seconds=60)
+        wait_until(self._is_ready, seconds=60)
 
     def start_worker(self, **settings: str) -> subprocess.Popen[bytes]:
         """Start a worker with the command of `manage.py up`."""
@@ -59,6 +61,12 @@ class Server(Installation):
     def laptop(self, token: str, *, name: str = "laptop") -> Laptop:
         """Return the computer of somebody who reads from here."""
         return Laptop(self.folder / name, server=self.url, token=token)
+
+    def _is_ready(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/api/ready", timeout=10).ok
+        except requests.RequestException:
+            return False
 
     def _program(self, name: str) -> list[str]:
         return supervisor.programs(config.load(self.environment).config)[name]
