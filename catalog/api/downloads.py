@@ -24,7 +24,22 @@ class DownloadIn(Schema):
     part: str = Field("", description="SHA-256 of one part of a table that has several.")
 
 
-@router.api_operation(["GET", "HEAD"], "/data/{name}/download", operation_id="download_table")
+_DOCUMENTED = {
+    "responses": {
+        200: {"content": {"application/octet-stream": {}}},
+        206: {"description": "The range asked for", "content": {"application/octet-stream": {}}},
+        304: {"description": "The client has this file"},
+        416: {"description": "The range lies outside of the file"},
+    }
+}
+
+
+@router.api_operation(
+    ["GET", "HEAD"],
+    "/data/{name}/download",
+    operation_id="download_table",
+    openapi_extra=_DOCUMENTED,
+)
 def download_table(
     request: AuthedRequest, name: str, wanted: Query[DownloadIn]
 ) -> HttpResponseBase:

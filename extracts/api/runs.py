@@ -198,7 +198,11 @@ def get_run(request: HttpRequest, run_id: UUID) -> Run:
     return _find(run_id)
 
 
-@admin_router.get("/runs/{run_id}/progress", operation_id="follow_run")
+@admin_router.get(
+    "/runs/{run_id}/progress",
+    operation_id="follow_run",
+    openapi_extra={"responses": {200: {"content": {"text/event-stream": {}}}}},
+)
 def follow_run(request: HttpRequest, run_id: UUID) -> StreamingHttpResponse:
     """Follow a run by server-sent events, one for each change; reconnect when the stream ends.
 

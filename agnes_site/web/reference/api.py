@@ -85,7 +85,7 @@ def _operation(schema: Schema, method: str, path: str, operation: Schema) -> Ite
             markdown.code(given["name"]),
             given["in"],
             _type(given["schema"]) + (", required" if given.get("required") else ""),
-            given["schema"].get("description", ""),
+            given.get("description", ""),
         ]
         for given in operation.get("parameters", [])
     ]
@@ -96,14 +96,17 @@ def _operation(schema: Schema, method: str, path: str, operation: Schema) -> Ite
         f"{status} {_contents(schema, answer)}" for status, answer in operation["responses"].items()
     ]
     yield f"Answers: {'; '.join(answers)}."
+    for answer in operation["responses"].values():
+        for content in answer.get("content", {}).values():
+            yield _example(content)
 
 
 def _contents(schema: Schema, part: Schema) -> str:
     found = [
-        _type(content["schema"]) if "schema" in content else kind
+        _type(content["schema"]) if "schema" in content else markdown.code(kind)
         for kind, content in part.get("content", {}).items()
     ]
-    return ", ".join(found) or part.get("description", "")
+    return ", ".join(found) or str(part.get("description", "")).lower()
 
 
 def _objects(components: Schema) -> Iterator[str]:
@@ -120,9 +123,15 @@ def _objects(components: Schema) -> Iterator[str]:
             for field, shape in component.get("properties", {}).items()
         ]
         yield markdown.table(["Field", "Type", "Meaning"], rows)
-        if "example" in component:
-            example = json.dumps(component["example"], indent=2, ensure_ascii=False)
-            yield markdown.fenced(example, language="json")
+        yield _example(component)
+
+
+def _example(part: Schema) -> str:
+    if "example" not in part:
+        return ""
+    return markdown.fenced(
+        json.dumps(part["example"], indent=2, ensure_ascii=False), language="json"
+    )
 
 
 def _type(shape: Schema) -> str:
