@@ -41,7 +41,7 @@ def collect_garbage() -> None:
     """Forget old versions and remove the files that nothing names any more."""
     config = settings.CONFIG
     try:
-        with leases.lease("garbage", seconds=3600):
+        with leases.lease("garbage"):
             retention.thin_out_all(kept=config.kept_versions)
             retention.collect_garbage(
                 store=settings.LAYOUT.store, older_than_seconds=config.kept_file_seconds

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from agnes_site.core.errors import ConflictError
+from agnes_site.core.heartbeat import beating
 from extracts.models import Lease
 from extracts.services.runs import worker_name
 
@@ -24,34 +26,30 @@ class LeaseTakenError(ConflictError):
 
 
 @contextmanager
-def lease(name: str, *, seconds: float, wait_seconds: float = 0) -> Iterator[Lease]:
-    """Hold the lease ``name`` while the block runs, for at most ``seconds``.
+def lease(name: str, *, wait_seconds: float = 0) -> Iterator[Lease]:
+    """Hold the lease ``name`` while the block runs.
+
+    It is kept by a heartbeat: when this process is killed, it is free after a moment.
 
     Raises:
         LeaseTakenError: somebody else still held it after ``wait_seconds``.
     """
     deadline = time.monotonic() + wait_seconds
-    while not _take(name, seconds):
+    while not _take(name):
         if time.monotonic() >= deadline:
             raise LeaseTakenError(f"{name} is being worked on.")
         time.sleep(0.1)
     held = Lease.objects.get(name=name)
     try:
-        yield held
+        with beating(lambda: _keep(held), every_seconds=settings.CONFIG.run_lease_seconds / 4):
+            yield held
     finally:
         Lease.objects.filter(name=name, fencing=held.fencing).update(until=timezone.now())
 
 
-def is_ours(held: Lease) -> bool:
-    """Say whether a lease is still in the hands of who took it."""
-    return Lease.objects.filter(
-        name=held.name, fencing=held.fencing, until__gt=timezone.now()
-    ).exists()
-
-
-def _take(name: str, seconds: float) -> bool:
+def _take(name: str) -> bool:
     now = timezone.now()
-    taken = {"holder": worker_name(), "until": now + timedelta(seconds=seconds)}
+    taken = {"holder": worker_name(), "until": _end()}
     if Lease.objects.filter(name=name, until__lte=now).update(fencing=F("fencing") + 1, **taken):
         return True
     try:
@@ -60,3 +58,11 @@ def _take(name: str, seconds: float) -> bool:
     except IntegrityError:
         return False
     return True
+
+
+def _keep(held: Lease) -> bool:
+    return bool(Lease.objects.filter(pk=held.pk, fencing=held.fencing).update(until=_end()))
+
+
+def _end() -> datetime:
+    return timezone.now() + timedelta(seconds=settings.CONFIG.run_lease_seconds)

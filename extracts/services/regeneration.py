@@ -25,7 +25,6 @@ from extracts.models import Run, RunKind, RunTrigger
 from extracts.services import runs
 from extracts.services.leases import lease
 
-_LEASE_SECONDS = 300
 # The newest files that we wrote: the one in place, and one that is about to be.
 _KEPT_HASHES = 4
 
@@ -62,7 +61,7 @@ def request_behind() -> int:
 def rebuild_source(source: Source, progress: Progress) -> None:
     """Bring the faces of one source up to date with its rows; costs nothing when they are."""
     layout: Layout = settings.LAYOUT
-    with lease(f"source:{source.slug}", seconds=_LEASE_SECONDS, wait_seconds=60):
+    with lease(f"source:{source.slug}", wait_seconds=60):
         while True:
             source.refresh_from_db()
             stamp = source.stamp
@@ -84,7 +83,7 @@ def rebuild(progress: Progress) -> list[str]:
     for number, source in enumerate(sources):
         progress("extracts", done=number, total=len(sources))
         try:
-            with lease(f"source:{source.slug}", seconds=_LEASE_SECONDS, wait_seconds=60):
+            with lease(f"source:{source.slug}", wait_seconds=60):
                 _renew_extract(layout, source, progress)
         except (AgnesError, OSError) as error:
             failed.append(f"{source.slug}: {error}")
@@ -95,9 +94,9 @@ def rebuild(progress: Progress) -> list[str]:
 def forget(slug: str) -> None:
     """Remove the extract folder of a source that is gone, and its views."""
     layout: Layout = settings.LAYOUT
-    with lease(f"source:{slug}", seconds=_LEASE_SECONDS, wait_seconds=60):
+    with lease(f"source:{slug}", wait_seconds=60):
         remove_folder(layout.extracts / slug)
-    with lease("analytics", seconds=_LEASE_SECONDS, wait_seconds=60):
+    with lease("analytics", wait_seconds=60):
         if orchestrator.current(layout.analytics) is not None:
             orchestrator.renew(layout.analytics, changed=[], gone=[slug])
 
@@ -124,7 +123,7 @@ def _renew_extract(layout: Layout, source: Source, progress: Progress) -> None:
 
 
 def _renew_analytics(layout: Layout, sources: Sequence[Source], progress: Progress) -> None:
-    with lease("analytics", seconds=_LEASE_SECONDS, wait_seconds=120):
+    with lease("analytics", wait_seconds=120):
         current = orchestrator.current(layout.analytics)
         wanted = [source.pk for source in sources]
         if current is None:

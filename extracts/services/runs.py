@@ -18,13 +18,14 @@ from uuid import UUID
 import structlog
 from celery import current_app
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from access.models import User
 from access.services import audit
 from agnes_site.core.errors import AgnesError, ConflictError
+from agnes_site.core.heartbeat import beating
 from catalog.models import Source, Table
 from catalog.services.versions import take_fencing
 from extracts.models import LOG_LIMIT, Run, RunKind, RunState, RunTrigger
@@ -171,11 +172,12 @@ class Holding:
         self.run.log = _bounded(f"{self.run.log}{stamp} {line}\n")
         self._mine().update(log=self.run.log)
 
-    def beat(self) -> None:
-        """Say that this worker is alive; notices when the run is no longer its own."""
+    def beat(self) -> bool:
+        """Say that this worker is alive; return false when the run is no longer its own."""
         until = timezone.now() + timedelta(seconds=settings.CONFIG.run_lease_seconds)
         if not self._mine().update(lease_until=until):
             self._lost.set()
+        return not self.is_lost
 
     def _mine(self) -> QuerySet[Run]:
         return Run.objects.filter(
@@ -197,23 +199,8 @@ class Holding:
 def hold(run: Run) -> Iterator[Holding]:
     """Keep a claimed run alive while the block works on it."""
     holding = Holding(run)
-    over = threading.Event()
-    interval = settings.CONFIG.run_lease_seconds / 4
-
-    def beat() -> None:
-        try:
-            while not over.wait(interval) and not holding.is_lost:
-                holding.beat()
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=beat, name=f"lease-{run.pk}", daemon=True)
-    thread.start()
-    try:
+    with beating(holding.beat, every_seconds=settings.CONFIG.run_lease_seconds / 4):
         yield holding
-    finally:
-        over.set()
-        thread.join()
 
 
 def fail(holding: Holding, error: AgnesError) -> None:

@@ -15,6 +15,7 @@ from tests.journeys.installation import Installation, wait_until
 pytestmark = pytest.mark.slow
 
 ROWS = 50_000
+LARGE = 2_000_000
 
 
 @pytest.fixture
@@ -109,47 +110,50 @@ class TestWorkerKilled:
             ]
 
     def test_in_the_middle_of_an_extract_another_worker_takes_over(self, installation, tmp_path):
-        large = tmp_path / "company" / "large.csv"
-        rows = 2_000_000
-        duckdb.execute(
-            f"COPY (SELECT range AS id, 'text ' || range AS text FROM range({rows})) TO '{large}'"
-        )
-        installation.call("PUT", "/api/admin/registry/orders", {"source_table": large.name})
         worker = installation.start_worker()
         installation.start_beat()
-        (run_id,) = installation.extract("orders")
-        wait_until(
-            lambda: installation.call("GET", f"/api/runs/{run_id}")["phase"] == "extract",
-            seconds=30,
-        )
+        run_id = _extract_something_large(installation, tmp_path)
 
         # The whole group goes, with the child that reads the source.
         installation.kill(worker)
         installation.start_worker()
         run = installation.finished(run_id)
 
-        assert (run["state"], run["rows"], run["version"]) == ("succeeded", rows, 1)
+        assert (run["state"], run["rows"], run["version"]) == ("succeeded", LARGE, 1)
         assert run["attempt"] == 2
-        assert _views(installation) == [("orders", rows)]
+        assert _views(installation) == [("orders", LARGE)]
 
 
-class TestWorkerOfAnEarlierTime:
+class TestWorkerThatSleeps:
     def test_publishes_nothing_when_it_wakes_up_again(self, installation, tmp_path):
-        first = installation.start_worker(AGNES_FAILPOINT="", AGNES_RUN_LEASE_SECONDS="2")
+        sleeper = installation.start_worker()
         installation.start_beat()
-        (run_id,) = installation.extract("orders")
-        assert installation.finished(run_id)["state"] == "succeeded"
-        source = tmp_path / "company" / "orders.csv"
-        source.write_text("id,amount\n1,1.50\n")
+        run_id = _extract_something_large(installation, tmp_path)
 
-        (run_id,) = installation.extract("orders")
-        os.killpg(first.pid, signal.SIGSTOP)
+        os.killpg(sleeper.pid, signal.SIGSTOP)
         try:
-            installation.start_worker()
+            other = installation.start_worker()
             run = installation.finished(run_id)
         finally:
-            os.killpg(first.pid, signal.SIGCONT)
+            os.killpg(sleeper.pid, signal.SIGCONT)
+        installation.kill(other)
 
-        assert run["state"] == "succeeded"
-        table = installation.call("GET", "/api/catalog/tables")["tables"][0]
-        assert (table["version"], table["rows"]) == (2, 1)
+        assert (run["state"], run["version"], run["attempt"]) == ("succeeded", 1, 2)
+        # The sleeper is the only worker now: it answers, and has published nothing of its own.
+        (run_id,) = installation.extract("orders")
+        assert installation.finished(run_id)["version"] == 1
+        assert len(_stored(installation)) == 1
+
+
+def _extract_something_large(installation: Installation, tmp_path: Path) -> str:
+    """Ask for a run that takes seconds, and return its id when it reads its source."""
+    large = tmp_path / "company" / "large.csv"
+    duckdb.execute(
+        f"COPY (SELECT range AS id, 'text ' || range AS text FROM range({LARGE})) TO '{large}'"
+    )
+    installation.call("PUT", "/api/admin/registry/orders", {"source_table": large.name})
+    (run_id,) = installation.extract("orders")
+    wait_until(
+        lambda: installation.call("GET", f"/api/runs/{run_id}")["phase"] == "extract", seconds=30
+    )
+    return run_id
