@@ -14,6 +14,7 @@ from analyst_cli.client import AgnesClient
 from analyst_cli.errors import ApiError, CliError, TransportError
 from analyst_cli.failpoints import failpoint
 from analyst_cli.pull import verify
+from analyst_cli.pull.hashing import BackgroundHash
 from analyst_cli.pull.plan import Download
 from analyst_cli.pull.progress import Reporter
 from analyst_cli.transport import CertificateError, RedirectError, Response
@@ -80,7 +81,7 @@ def fetch(
 
 
 class _Staged:
-    """The staging file of one download and the hash of what is in it."""
+    """The staging file of one download and the ``hash`` of what is in it."""
 
     def __init__(self, download: Download) -> None:
         self.download = download
@@ -91,11 +92,11 @@ class _Staged:
         # Unbuffered: chunks are large, and what was written must be there after a kill.
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
         self._file = os.fdopen(os.open(self._path, flags, 0o644), "r+b", buffering=0)
-        self._hash = verify.hasher(download.file.digest)
+        self.hash = verify.hasher(download.file.digest)
         self.size_bytes = self._path.stat().st_size
         if not download.file.digest or self.size_bytes > download.file.size_bytes:
             self.restart()  # nothing says that this is the beginning of the wanted file
-        verify.feed(self._hash, self._path)
+        verify.feed(self.hash, self._path)
         self._file.seek(0, os.SEEK_END)
 
     def __enter__(self) -> _Staged:
@@ -116,7 +117,7 @@ class _Staged:
         return bool(expected) and self.size_bytes == expected
 
     def append(self, chunk: memoryview) -> None:
-        """Add what came.
+        """Add what came; the caller hashes it.
 
         Raises:
             DamagedDownloadError: it is more than the manifest promised.
@@ -134,7 +135,6 @@ class _Staged:
         written = 0
         while written < len(chunk):
             written += self._file.write(chunk[written:])
-        self._hash.update(chunk)
         self.size_bytes += len(chunk)
         self.received_bytes += len(chunk)
 
@@ -142,7 +142,7 @@ class _Staged:
         """Forget what is there."""
         self._file.truncate(0)
         self._file.seek(0)
-        self._hash = verify.hasher(self.download.file.digest)
+        self.hash = verify.hasher(self.download.file.digest)
         self.size_bytes = 0
 
     def sync(self) -> None:
@@ -152,7 +152,7 @@ class _Staged:
     def is_right(self) -> bool:
         """Say whether the content is the promised one."""
         value = self.download.file.digest.partition(":")[2]
-        return self._hash.hexdigest() == value if value else verify.is_parquet(self._path)
+        return self.hash.hexdigest() == value if value else verify.is_parquet(self._path)
 
     def verify(self) -> None:
         """Delete the file unless it is right.
@@ -162,7 +162,7 @@ class _Staged:
         """
         if self.is_right():
             return
-        path, found = self.download.file.path, self._hash.hexdigest()[:12]
+        path, found = self.download.file.path, self.hash.hexdigest()[:12]
         wanted = self.download.file.digest.partition(":")[2][:12]
         self._file.close()
         self._path.unlink()
@@ -200,12 +200,13 @@ def _transfer(
     )
     try:
         _check(response, staged)
-        buffer = memoryview(bytearray(verify.CHUNK_BYTES))
-        while count := response.readinto(buffer):
-            staged.append(buffer[:count])
-            reporter.advance(staged.download.file.path, done_bytes=staged.size_bytes)
-            if cancelled.is_set():
-                raise CancelledError(f"{staged.download.file.path} was not finished.")
+        with BackgroundHash(staged.hash, chunk_bytes=verify.CHUNK_BYTES) as hashing:
+            while count := response.readinto(buffer := hashing.borrow()):
+                staged.append(buffer[:count])
+                hashing.update(buffer, count)
+                reporter.advance(staged.download.file.path, done_bytes=staged.size_bytes)
+                if cancelled.is_set():
+                    raise CancelledError(f"{staged.download.file.path} was not finished.")
     finally:
         response.close()
     expected = staged.download.file.size_bytes
