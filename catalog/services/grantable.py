@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from access.resources import Resource, ResourceType, register
-from catalog.models import Folder, Source, Table, TableName
+from catalog.models import Folder, Source, Table
+from catalog.services import registry
 
 
 def register_all() -> None:
@@ -31,7 +32,7 @@ def register_all() -> None:
 
 
 def _find_table(name: str) -> str | None:
-    found = TableName.objects.filter(name__iexact=name).select_related("table").first()
+    found = registry.find_name(name)
     return found.table.name if found else None
 
 

@@ -89,7 +89,7 @@ def precheck_table(*, source: Source, name: str, folder: str = "", **fields: Any
     name = name.strip()
     if not name:
         raise TableInvalidError("A table needs a name.")
-    if TableName.objects.filter(name__iexact=name).exists():
+    if find_name(name) is not None:
         raise TableExistsError(f"There is a table named {name!r} already.", table=name)
     if not slugs.is_slug(name):
         fields.setdefault("display_name", name[:200])
@@ -152,11 +152,28 @@ def find_table(name: str, *, among: Any = None) -> Table:
         TableNotFoundError: there is none.
     """
     tables = Table.objects.all() if among is None else among
-    found: Table | None = (
-        tables.filter(names__name__iexact=name).select_related("source", "current_version").first()
-    )
+    tables = tables.select_related("source", "current_version")
+    found: Table | None
+    if name.isascii():
+        found = tables.filter(names__name__iexact=name).first()
+    else:
+        alias = find_name(name)
+        found = tables.filter(pk=alias.table_id).first() if alias else None
     if found is None:
         raise TableNotFoundError(f"There is no table named {name!r}.", table=name)
+    return found
+
+
+def find_name(name: str) -> TableName | None:
+    """Return the name or alias of a table that is ``name``, written in any case."""
+    found = TableName.objects.filter(name__iexact=name).first()
+    if found is None and not name.isascii():
+        # SQLite ignores the case of ASCII letters only. All spellings of a name have one slug.
+        near = TableName.objects.filter(
+            is_alias=True, table__name__istartswith=slugs.slug(name).lower()[:60]
+        )
+        spelled = (alias for alias in near if alias.name.casefold() == name.casefold())
+        found = next(spelled, None)
     return found
 
 

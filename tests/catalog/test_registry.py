@@ -1,0 +1,142 @@
+"""Names of tables: slugs, aliases, and who has a name first."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from catalog.models import Folder, Table, TableName
+from catalog.services import registry
+from tests.factories import SourceFactory, TableFactory
+
+
+@pytest.fixture
+def register(db):
+    """Register a table of one source: ``register("orders")``."""
+    source = SourceFactory(slug="shop")
+
+    def add(name: str, **fields) -> Table:
+        return registry.register_table(source=source, name=name, by=None, **fields)
+
+    return add
+
+
+def _names(table: Table) -> dict[str, bool]:
+    return dict(table.names.values_list("name", "is_alias"))
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["orders", "Orders", "_x", "A1", "a" * 64])
+    def test_that_can_be_slugs_stay_as_they_are(self, register, name):
+        assert _names(register(name)) == {name: False}
+
+    @pytest.mark.parametrize(
+        ("name", "slug"),
+        [
+            ("Orders 2024", "orders_2024"),
+            ("2024 orders", "t_2024_orders"),
+            ("in.c-main.orders", "in_c_main_orders"),
+            ("Zákazníci", "zakaznici"),
+            ("a/b\\..\\c", "a_b_c"),
+            ("con", "t_con"),
+            ("😀", "grinning"),
+            ('"; DROP TABLE x', "drop_table_x"),
+        ],
+    )
+    def test_that_cannot_become_slugs_and_stay_as_aliases(self, register, name, slug):
+        table = register(name)
+
+        assert table.name == slug
+        assert _names(table) == {table.name: False, name: True}
+        assert table.display_name == name
+        assert registry.find_table(name.upper()) == table
+
+    def test_that_become_the_same_slug_are_numbered(self, register):
+        made = [register(name).name for name in ("Orders 2024", "orders-2024", "orders.2024")]
+
+        assert made == ["orders_2024", "orders_2024_2", "orders_2024_3"]
+        assert registry.find_table("orders-2024").name == "orders_2024_2"
+
+    @pytest.mark.parametrize("name", ["Orders 2024", "Zákazníci", "Straße"])
+    def test_that_are_aliases_are_taken_too(self, register, name):
+        register(name)
+
+        with pytest.raises(registry.TableExistsError):
+            register(name.upper())
+
+    def test_of_64_characters_are_numbered_within_64(self, register):
+        register("b" * 64)
+
+        table = register("b" * 64 + "!")
+
+        assert (len(table.name), table.name[-2:]) == (64, "_2")
+
+    def test_longer_than_an_alias_can_be_still_make_a_table(self, register):
+        table = register("long name " * 40)
+
+        assert _names(table) == {table.name: False}
+        assert len(table.display_name) <= 200
+
+    def test_of_tables_that_are_gone_are_free(self, register):
+        registry.unregister_table(table=register("Orders 2024"), by=None)
+
+        assert register("Orders 2024").name == "orders_2024"
+
+    def test_are_unique_in_the_database_itself(self, register):
+        orders, customers = register("orders"), register("customers")
+
+        with pytest.raises(IntegrityError), transaction.atomic():
+            TableName.objects.create(table=customers, name="ORDERS")
+        assert registry.find_table("ORDERS") == orders
+
+
+class TestFindTable:
+    def test_looks_only_among_what_it_is_given(self, register, analyst):
+        register("orders")
+
+        with pytest.raises(registry.TableNotFoundError):
+            registry.find_table("orders", among=Table.objects.readable_by(analyst))
+
+    @pytest.mark.parametrize("name", ["", "nosuch", "%", "order_", "orders\n", "x" * 10_000])
+    def test_takes_a_name_as_it_is(self, register, name):
+        register("orders")
+
+        with pytest.raises(registry.TableNotFoundError):
+            registry.find_table(name)
+
+
+class TestFolders:
+    def test_are_made_once_for_all_spellings(self, register):
+        first, second = register("orders", folder="Sales 1"), register("lines", folder="sales_1")
+
+        assert first.folder == second.folder == Folder.objects.get()
+        assert first.folder.display_name == "Sales 1"
+
+    def test_that_are_gone_leave_their_tables(self, register):
+        table = register("orders", folder="Sales")
+
+        Folder.objects.all().delete()
+
+        table.refresh_from_db()
+        assert table.folder is None
+
+
+class TestSoleSource:
+    def test_is_found_by_an_alias_of_its_type(self, register):
+        assert registry.sole_source("CSV").slug == "shop"
+
+    def test_is_not_guessed_among_several(self, register):
+        SourceFactory(slug="archive")
+
+        with pytest.raises(registry.TableInvalidError, match="archive, shop"):
+            registry.sole_source("files")
+
+
+class TestUnregisterTable:
+    def test_leaves_other_tables_alone(self, register):
+        orders, customers = register("orders"), register("customers")
+
+        registry.unregister_table(table=orders, by=None)
+
+        assert list(Table.objects.all()) == [customers]
+        assert TableFactory(name="again", source=customers.source).pk
