@@ -21,6 +21,8 @@ from catalog.services.sources import SourceNotFoundError
 tables_router = Router(tags=["catalog"])
 admin_router = Router(tags=["registry"])
 
+_CENTURY_DAYS = 36_525
+
 
 class ColumnOut(Schema):
     """One column of a table."""
@@ -143,11 +145,13 @@ class RegistrationFields(Schema):
     primary_key: list[str] | None = Field(None, description="A list, or names with commas.")
     incremental_column: str | None = Field(None, description="Says when a row was last changed.")
     incremental_window_days: int | None = Field(
-        None, ge=0, description="Days before the last run that are brought again."
+        None, ge=0, le=_CENTURY_DAYS, description="Days before the last run that are brought again."
     )
-    max_history_days: int | None = Field(None, ge=0, description="Days back that are brought.")
+    max_history_days: int | None = Field(
+        None, ge=0, le=_CENTURY_DAYS, description="Days back that are brought."
+    )
     initial_load_chunk_days: int | None = Field(
-        None, ge=1, description="Days that one request of the first load brings."
+        None, ge=1, le=_CENTURY_DAYS, description="Days that one request of the first load brings."
     )
     partition_by: str | None = Field(None, description="Column that says which part a row is in.")
     partition_granularity: str | None = Field(None, description="`day`, `month` or `year`.")
