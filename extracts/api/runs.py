@@ -157,31 +157,22 @@ def trigger_sync(request: AuthedRequest, wanted: Body[Any] = None) -> TriggeredO
 
     What is queued or running already is returned as it is.
     """
-    names = _names(wanted)
-    if names is None:
-        scanning.scan()
-        tables = list(
-            Table.objects.exclude(query_mode=QueryMode.REMOTE)
-            .filter(source__is_paused=False)
-            .select_related("source")
-        )
-    else:
-        tables = [registry.find_table(name) for name in names]
     asked = [
-        runs.request_run(table=table, by=request.user, trigger=RunTrigger.API)
-        for table in tables
-        if table.query_mode != QueryMode.REMOTE
+        (table, *runs.request_run(table=table, by=request.user, trigger=RunTrigger.API))
+        for table in _tables(_names(wanted))
     ]
     described = [
         {"id": str(run.pk), "table": table.name, "state": run.state, "is_new": is_new}
-        for (run, is_new), table in zip(asked, tables, strict=False)
+        for table, run, is_new in asked
     ]
-    new = sum(is_new for _, is_new in asked)
+    new = sum(is_new for _, _, is_new in asked)
     if asked and not new:
         raise SyncInProgressError("All of this is running already.", runs=described)
-    message = f"{new} run{' was' if new == 1 else 's were'} started."
     return TriggeredOut(
-        status="triggered", tables=[table.name for table in tables], message=message, runs=described
+        status="triggered",
+        tables=[table.name for table, _, _ in asked],
+        message=f"{new} run{' was' if new == 1 else 's were'} started.",
+        runs=described,
     )
 
 
@@ -248,6 +239,16 @@ def _events(run_id: UUID) -> Iterator[bytes]:
             time.sleep(_POLL_SECONDS)
     finally:
         close_old_connections()
+
+
+def _tables(names: list[str] | None) -> list[Table]:
+    if names is None:
+        scanning.scan()
+        tables = Table.objects.with_copies().filter(source__is_paused=False)
+        return list(tables.select_related("source"))
+    # One table may be named twice, by its name and by an alias.
+    found = {table.pk: table for table in map(registry.find_table, names)}
+    return [table for table in found.values() if table.query_mode != QueryMode.REMOTE]
 
 
 def _names(wanted: Any) -> list[str] | None:
