@@ -14,7 +14,7 @@ from tests.architecture.conftest import ROOT
 
 # Written in pieces, so that this file does not hold them.
 REGISTRIES = ["pypi." + "org", "python" + "hosted.org", "registry." + "npmjs", "crates" + ".io"]
-PLACES = ["/" + "home/", "/" + "root/", "/" + "work/", "/" + "Users/"]
+PLACES = ["/" + "home/", "/" + "root/", "/" + "tmp/", "/" + "work/", "/" + "Users/"]
 REMINDERS = ["TO" + "DO", "FIX" + "ME", "XX" + "X"]
 
 
