@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     import duckdb
 
 _BATCH_ROWS = 2048
+_NAME = "_agnes_result"  # a table of this name could not be queried
+_TEXT_OF = {
+    "INTERVAL": "{}::VARCHAR",
+    "TIMESTAMP_NS": "replace({}::VARCHAR, ' ', 'T')",
+}
 
 Row = tuple[Any, ...]
 
@@ -37,57 +42,74 @@ def unique_names(names: Iterable[str]) -> list[str]:
     return result
 
 
-def batches(relation: duckdb.DuckDBPyRelation) -> Iterator[list[Row]]:
-    """Yield the rows without holding all of them."""
-    while batch := relation.fetchmany(_BATCH_ROWS):
-        yield batch
+class Rows:
+    """The rows of a result, at most ``limit`` of them (0: all), read once and in batches."""
+
+    def __init__(self, relation: duckdb.DuckDBPyRelation, *, limit: int) -> None:
+        self.columns = unique_names(relation.columns)
+        self.is_cut = False
+        self._limit = limit
+        # One row more than is shown tells whether there are more, without a second run.
+        limited = relation.limit(limit + 1) if limit else relation
+        self._relation = _without_loss(limited, self.columns)
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield the rows; ``is_cut`` says afterwards whether some were left out."""
+        count = 0
+        while batch := self._relation.fetchmany(_BATCH_ROWS):
+            for row in batch:
+                if self._limit and count == self._limit:
+                    self.is_cut = True
+                    return
+                yield row
+                count += 1
 
 
-def write_json(relation: duckdb.DuckDBPyRelation, file: IO[str]) -> int:
-    """Write a JSON list of objects, one a line; return the number of rows.
+def write_json(rows: Rows, file: IO[str]) -> None:
+    """Write a JSON list of objects, one a line.
 
     Integers are written with all digits; decimals are texts, since most programs read numbers
     as floats.
     """
-    names = unique_names(relation.columns)
-    count = 0
-    file.write("[")
-    for batch in batches(relation):
-        for row in batch:
-            values = (json_value(value) for value in row)
-            line = json.dumps(dict(zip(names, values, strict=True)), ensure_ascii=False)
-            file.write(("\n" if count == 0 else ",\n") + line)
-            count += 1
-    file.write("\n]\n" if count else "]\n")
-    return count
+    opening = "[\n"
+    for row in rows:
+        values = (json_value(value) for value in row)
+        line = json.dumps(dict(zip(rows.columns, values, strict=True)), ensure_ascii=False)
+        file.write(opening + line)
+        opening = ",\n"
+    file.write("[]\n" if opening == "[\n" else "\n]\n")
 
 
-def write_csv(relation: duckdb.DuckDBPyRelation, file: IO[str]) -> int:
-    """Write CSV with a line of names; return the number of rows."""
+def write_csv(rows: Rows, file: IO[str]) -> None:
+    """Write CSV with a line of names."""
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(unique_names(relation.columns))
-    count = 0
-    for batch in batches(relation):
-        writer.writerows([text_value(value) for value in row] for row in batch)
-        count += len(batch)
-    return count
+    writer.writerow(rows.columns)
+    writer.writerows([text_value(value) for value in row] for row in rows)
 
 
-def write_table(relation: duckdb.DuckDBPyRelation, file: IO[str]) -> int:
-    """Write aligned text, or vertical records on a terminal too narrow; return the rows."""
-    rows = relation.fetchall()
+def write_table(rows: Rows, file: IO[str]) -> None:
+    """Write aligned text, or vertical records on a terminal too narrow."""
     shown = [[_shown(value) for value in row] for row in rows]
-    text = output.table(unique_names(relation.columns), shown, width=output.terminal_width())
-    file.write(text + "\n")
-    return len(rows)
+    file.write(output.table(rows.columns, shown, width=output.terminal_width()) + "\n")
 
 
 def write_parquet(relation: duckdb.DuckDBPyRelation, path: Path) -> None:
     """Write a Parquet file; columns of the same name are kept apart as in the other formats."""
     names = unique_names(relation.columns)
     columns = ", ".join(quote_identifier(name) for name in names)
-    view = f"FROM result AS result({columns})"
-    relation.query("result", view).write_parquet(str(path), compression="zstd")
+    view = f"FROM {_NAME} AS t({columns})"
+    relation.query(_NAME, view).write_parquet(str(path), compression="zstd")
+
+
+def _without_loss(relation: duckdb.DuckDBPyRelation, names: list[str]) -> duckdb.DuckDBPyRelation:
+    """Let DuckDB write out what Python would round: nanoseconds, months of an interval."""
+    kinds = [_TEXT_OF.get(str(kind)) for kind in relation.types]
+    if not any(kinds):
+        return relation
+    quoted = [quote_identifier(name) for name in names]
+    shown = [text.format(name) if text else name for name, text in zip(quoted, kinds, strict=True)]
+    sql = f"SELECT {', '.join(shown)} FROM {_NAME} AS t({', '.join(quoted)})"  # noqa: S608 (quoted)
+    return relation.query(_NAME, sql)
 
 
 def json_value(value: Any) -> Any:

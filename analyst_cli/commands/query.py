@@ -124,8 +124,8 @@ def _explained(here: workspace.Workspace, connection: duckdb.DuckDBPyConnection)
         raise KeyboardInterrupt from error
     except duckdb.Error as error:
         raise local.explain(here, connection, error) from error
-    except ValueError as error:
-        # Python knows the years 1 to 9999 only.
+    except (OverflowError, ValueError) as error:
+        # Inside lists and structs Python's dates and intervals are narrower than DuckDB's.
         hint = "Cast the column to VARCHAR in the statement."
         raise CliError(f"A value of the result cannot be shown: {error}", hint=hint) from error
 
@@ -133,18 +133,18 @@ def _explained(here: workspace.Workspace, connection: duckdb.DuckDBPyConnection)
 def _print(
     relation: duckdb.DuckDBPyRelation, *, shape: str, output: Path | None, limit: int
 ) -> None:
-    shown = relation.limit(limit) if limit else relation
     if shape == "parquet":
         with _beside(output) as path:
-            results.write_parquet(shown, path)
+            results.write_parquet(relation.limit(limit) if limit else relation, path)
         return
     write = {"json": results.write_json, "csv": results.write_csv}.get(shape, results.write_table)
+    rows = results.Rows(relation, limit=limit)
     if output is None:
-        count = write(shown, sys.stdout)
+        write(rows, sys.stdout)
     else:
         with _beside(output) as path, path.open("w", encoding="utf-8", newline="") as file:
-            count = write(shown, file)
-    if limit and count == limit and relation.limit(1, offset=limit).fetchone() is not None:
+            write(rows, file)
+    if rows.is_cut:
         _note(f"Only the first {limit} rows are shown; there are more (--limit 0 shows all).")
 
 

@@ -198,7 +198,19 @@ class TestPullOnATerminal:
         assert "Updated 2 of 2 files" in output
 
 
-def run_on_terminal(*args: str) -> tuple[str, int]:
+class TestTokenOnATerminal:
+    def test_is_typed_without_being_shown(self, server, config, monkeypatch):
+        monkeypatch.delenv("AGNES_TOKEN")
+
+        output, code = run_on_terminal("auth", "login", typed=f"{server.token}\n")
+
+        assert code == 0, output
+        assert "Signed in to" in output
+        assert server.token not in output
+        assert server.token in (config / "token.json").read_text()
+
+
+def run_on_terminal(*args: str, typed: str = "") -> tuple[str, int]:
     """Run a command on a pseudo-terminal; return what it wrote and its exit code."""
     pid, terminal = pty.fork()
     if pid == 0:
@@ -206,6 +218,9 @@ def run_on_terminal(*args: str) -> tuple[str, int]:
         os.execv(sys.executable, [sys.executable, "-c", code, *args])
     output = b""
     while True:
+        if typed and b"Token: " in output:
+            os.write(terminal, typed.encode())
+            typed = ""
         try:
             chunk = os.read(terminal, 65_536)
         except OSError:  # the other side has closed it
