@@ -108,7 +108,7 @@ def list_users(request: HttpRequest) -> list[User]:
 @router.post("/users", response={201: UserOut}, operation_id="create_user")
 def create_user(request: AuthedRequest, data: UserIn) -> Status[User]:
     """Add a user, who has no password yet and reads what Everyone reads."""
-    made = users.create_user(email=data.email, name=data.name or "", by=request.user)
+    made = users.create_user(email=data.email.strip(), name=data.name or "", by=request.user)
     return Status(201, made)
 
 
