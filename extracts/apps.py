@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from django.apps import AppConfig
+from django.db.models.signals import post_delete
 
 
 class ExtractsConfig(AppConfig):
@@ -14,7 +15,13 @@ class ExtractsConfig(AppConfig):
 
     def ready(self) -> None:
         """Make the built-in connectors and the panels known."""
-        from extracts import panels  # noqa: PLC0415 (models are loaded by now)
+        # Models are loaded by now, not before.
+        from catalog.models import Source  # noqa: PLC0415
+        from extracts import panels  # noqa: PLC0415
+        from extracts.services import regeneration  # noqa: PLC0415
 
         import_module("extracts.connectors")
         panels.register_all()
+        post_delete.connect(
+            regeneration.on_source_deleted, sender=Source, dispatch_uid="extracts.regeneration"
+        )

@@ -89,6 +89,26 @@ def current(folder: Path) -> Path | None:
     return path if _GENERATION.fullmatch(name) and path.is_file() else None
 
 
+def shown_sources(folder: Path) -> frozenset[str]:
+    """Return the sources that the generation in force shows, by their slugs.
+
+    Raises:
+        AnalyticsDamagedError: the generation in force cannot be read.
+    """
+    path = current(folder)
+    if path is None:
+        return frozenset()
+    try:
+        with closing(duckdb.connect(str(path), read_only=True)) as connection:
+            schemas = connection.execute(
+                "SELECT schema_name FROM duckdb_schemas()"
+                " WHERE NOT internal AND database_name = current_database()"
+            ).fetchall()
+    except duckdb.Error as error:
+        raise AnalyticsDamagedError("The analytics file in force cannot be read.") from error
+    return frozenset(name.removeprefix("source ") for (name,) in schemas)
+
+
 def renew(
     folder: Path,
     *,

@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F, Prefetch, Q, QuerySet
 
 from agnes_site.core.errors import AgnesError
@@ -79,6 +80,7 @@ def rebuild(progress: Progress) -> list[str]:
     """
     layout: Layout = settings.LAYOUT
     failed: list[str] = []
+    _forget_deleted(layout)
     sources = list(_shown_sources())
     for number, source in enumerate(sources):
         progress("extracts", done=number, total=len(sources))
@@ -91,14 +93,24 @@ def rebuild(progress: Progress) -> list[str]:
     return failed
 
 
-def forget(slug: str) -> None:
-    """Remove the extract folder of a source that is gone, and its views."""
-    layout: Layout = settings.LAYOUT
-    with lease(f"source:{slug}", wait_seconds=60):
-        remove_folder(layout.extracts / slug)
-    with lease("analytics", wait_seconds=60):
-        if orchestrator.current(layout.analytics) is not None:
-            orchestrator.renew(layout.analytics, changed=[], gone=[slug])
+def on_source_deleted(**_: object) -> None:
+    """Ask for the faces of all sources, so that those of a deleted one go."""
+    transaction.on_commit(
+        lambda: runs.request_run(kind=RunKind.REBUILD, trigger=RunTrigger.SYSTEM, by=None)
+    )
+
+
+def _forget_deleted(layout: Layout) -> None:
+    """Remove the extract folders that we made for sources that are gone, and their views."""
+    known = set(Source.objects.values_list("slug", flat=True))
+    for folder in layout.extracts.iterdir():
+        if folder.name not in known and contract.is_written_by_us(folder):
+            with lease(f"source:{folder.name}", wait_seconds=60):
+                remove_folder(folder)
+    with lease("analytics", wait_seconds=60), suppress(AnalyticsDamagedError):
+        gone = orchestrator.shown_sources(layout.analytics) - known
+        if gone:
+            orchestrator.renew(layout.analytics, changed=[], gone=sorted(gone))
 
 
 def _renew_extract(layout: Layout, source: Source, progress: Progress) -> None:

@@ -18,7 +18,7 @@ from catalog import connectors
 from catalog.connectors import QueryMode
 from catalog.models import IncidentKind, Source, TableName
 from catalog.services import incidents, registry, sources
-from extracts.engine import process
+from extracts.engine import contract, process
 from extracts.models import RunKind, RunState, RunTrigger
 from extracts.services import runs
 from extracts.services.runs import Holding
@@ -103,6 +103,9 @@ def discover(source: Source, *, progress: Any) -> list[dict[str, Any]]:
 
 @transaction.atomic
 def _adopt(folder: Path) -> Source | None:
+    if contract.is_written_by_us(folder):
+        # Of a source that was deleted: the rebuild that its deletion asked for removes it.
+        return None
     if Source.objects.filter(slug__iexact=folder.name).exists():
         return None
     source = sources.add_source(

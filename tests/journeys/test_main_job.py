@@ -260,6 +260,21 @@ class TestFaces:
         with duckdb.connect(str(stranger), read_only=True) as connection:
             assert connection.execute("SELECT rows FROM _meta").fetchall() == [(1,)]
 
+    def test_of_a_deleted_source_go(self, folder, layout):
+        (folder / "orders.csv").write_text("id\n1\n")
+        source = _source(folder)
+        table = _register(source, "orders", "orders.csv")
+        extract(table)
+
+        registry.unregister_table(table=table, by=None)
+        sources.remove_source(source=source, by=None)
+        for run in Run.objects.open():
+            assert do(run).state == RunState.SUCCEEDED
+
+        assert not (layout.extracts / "shop").exists()
+        assert regeneration.orchestrator.shown_sources(layout.analytics) == frozenset()
+        assert scanning.scan() == []
+
     def test_come_back_when_somebody_removes_them(self, folder, layout):
         (folder / "orders.csv").write_text("id\n1\n")
         extract(_register(_source(folder), "orders", "orders.csv"))

@@ -32,6 +32,11 @@ _OUR_FILES = frozenset(
 Links = dict[str, list[int]]
 
 
+def is_written_by_us(folder: Path) -> bool:
+    """Say whether an extract folder was made by this server, not by another producer."""
+    return (folder / _LINKS_NAME).exists()
+
+
 class ExtractFolder:
     """``extracts/<source>/`` of a source of ours.
 
