@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from access.models import AuditEvent
+from access.models import AuditEvent, User
 from agnes_site.core import markup
 from agnes_site.core.admin import NextStep, ReadOnlyAdmin
 from agnes_site.core.markup import Tone
@@ -20,7 +21,7 @@ from agnes_site.core.markup import Tone
 class AuditEventAdmin(ReadOnlyAdmin):
     """Who did what, the newest first."""
 
-    list_display = ("happened", "who", "action", "resource", "result", "by_way_of", "sealed")
+    list_display = ("happened", "who", "action", "about", "result", "by_way_of", "sealed")
     list_filter = ("at", "action", "client_kind", ("actor", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("actor",)
     search_fields = ("action", "resource", "actor__email", "request_id", "ip")
@@ -41,6 +42,11 @@ class AuditEventAdmin(ReadOnlyAdmin):
         """Show who did it."""
         return event.actor.email if event.actor else "the system"
 
+    @admin.display(description="about", ordering="resource")
+    def about(self, event: AuditEvent) -> str:
+        """Show what it was done to; people by their e-mail."""
+        return str(event.__dict__.get("about") or event.resource)
+
     @admin.display(description="by way of")
     def by_way_of(self, event: AuditEvent) -> str:
         """Show the kind of client and its address."""
@@ -51,13 +57,21 @@ class AuditEventAdmin(ReadOnlyAdmin):
         """Show the place in the chain."""
         return markup.faint("not yet") if event.seq is None else markup.faint(f"#{event.seq:,}")
 
+    def complete_rows(self, request: HttpRequest, rows: list[AuditEvent]) -> None:
+        """Look up the people that the events are about."""
+        ids = {event.pk: found for event in rows if (found := _user_id(event))}
+        emails = dict(User.objects.filter(pk__in=ids.values()).values_list("pk", "email"))
+        for event in rows:
+            event.__dict__["about"] = emails.get(ids[event.pk]) if event.pk in ids else None
+
     def above(self, request: HttpRequest, obj: AuditEvent) -> SafeString:
         """Return the event with what changed."""
+        self.complete_rows(request, [obj])
         told = markup.facts(
             [
                 ("When", markup.when(obj.at)),
                 ("Who", self.who(obj)),
-                ("On", markup.code(obj.resource) if obj.resource else markup.NOTHING),
+                ("About", self.about(obj) or markup.NOTHING),
                 ("Result", markup.badge(obj.result, Tone.GOOD if obj.result == "ok" else Tone.BAD)),
                 ("By way of", self.by_way_of(obj) or markup.NOTHING),
                 ("Request", markup.code(obj.request_id) if obj.request_id else markup.NOTHING),
@@ -65,6 +79,14 @@ class AuditEventAdmin(ReadOnlyAdmin):
             ]
         )
         return markup.stack(markup.card(obj.action, told), _change(obj))
+
+
+def _user_id(event: AuditEvent) -> UUID | None:
+    kind, _, name = event.resource.partition("/")
+    try:
+        return UUID(name) if kind == "user" else None
+    except ValueError:
+        return None
 
 
 def _change(event: AuditEvent) -> SafeString:

@@ -132,14 +132,17 @@ def verdict(state: State) -> tuple[str, Tone]:
 def figures(state: State) -> list[Figure]:
     """Return the numbers at the top."""
     return [
-        Figure(value=human.number(state.tables), label="tables", url=_list("catalog_table")),
-        Figure(value=human.number(state.rows), label="rows", url=_list("catalog_table")),
+        _counted(state.tables, "table", "catalog_table"),
+        _counted(state.rows, "row", "catalog_table"),
         Figure(value=human.size(state.bytes), label="in service", url=_list("catalog_table")),
-        Figure(value=human.number(state.sources), label="sources", url=_list("catalog_source")),
-        Figure(
-            value=human.number(state.runs_today), label="runs in a day", url=_list("extracts_run")
-        ),
+        _counted(state.sources, "source", "catalog_source"),
+        _counted(state.runs_today, "run", "extracts_run", ending=" in a day"),
     ]
+
+
+def _counted(count: int, noun: str, model: str, *, ending: str = "") -> Figure:
+    value, _, label = human.plural(count, noun).partition(" ")
+    return Figure(value=value, label=f"{label}{ending}", url=_list(model))
 
 
 def first_steps(state: State) -> list[Step]:

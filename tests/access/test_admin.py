@@ -335,6 +335,14 @@ class TestAuditPages:
 
         assert "every 6h" in text_of(response)
 
+    def test_name_people_by_their_email(self, pages, admin, analyst):
+        groups.set_active(user=analyst, is_active=False, by=admin)
+
+        page = text_of(pages.get(reverse("admin:access_auditevent_changelist")))
+
+        assert analyst.email in page
+        assert f"user/{analyst.pk}" not in page
+
     def test_cannot_be_changed(self, pages, admin):
         event = audit.record(action="source.change", actor=admin)
 

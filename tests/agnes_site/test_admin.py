@@ -223,3 +223,15 @@ class TestTimes:
         page = text_of(pages.get(reverse("admin:catalog_table_changelist")))
 
         assert 'title="2026-03-04 05:06:07 UTC"' in page
+
+
+class TestSidebar:
+    def test_counts_open_incidents(self, pages, served):
+        without = text_of(pages.get(HOME))
+        error = HeldError("Page 3 is damaged.")
+        incidents.open_incident(about=served, kind=IncidentKind.HELD, error=error)
+
+        page = text_of(pages.get(HOME))
+
+        assert "ag-count" not in without
+        assert '<span class="ag-badge ag-bad ag-count">1</span>' in page
