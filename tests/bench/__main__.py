@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 
 from tests.bench import machine, report
-from tests.bench.bench import Bench
+from tests.bench.bench import Bench, WrongResultError
+from tests.bench.figures import Figure
 from tests.bench.measurements import NAMES
 from tests.bench.report import Section
 
@@ -60,7 +61,7 @@ def main(
         sections = [
             _measured(
                 name,
-                Bench(folder=scratch / name, is_quick=quick, may_install=with_install, say=_say),
+                Bench(folder=scratch / name, is_quick=quick, may_install=with_install),
             )
             for name in only or NAMES
         ]
@@ -71,6 +72,8 @@ def main(
         today = datetime.now(tz=UTC).date()
         report.write(report.page(sections, facts=machine.facts(), today=today))
         click.echo("Wrote docs/reference/performance.md.")
+    if any(section.has_failed for section in sections):
+        raise click.ClickException("A measurement failed; what it said is above.")
 
 
 def _measured(name: str, bench: Bench) -> Section:
@@ -80,20 +83,23 @@ def _measured(name: str, bench: Bench) -> Section:
     busy = machine.busy_share()
     started = time.monotonic()
     click.echo(f"{name} (processors in use before: {busy:.0%})")
-    figures = []
+    figures: list[Figure] = []
+    has_failed = False
     try:
         for figure in module.measure(bench):
             figures.append(figure)
             click.echo(report.line(figure))
+    except WrongResultError as error:
+        has_failed = True
+        click.echo(f"  Failed: {error}", err=True)
+        figures.append(Figure(what=f"the rest of {name}", remark=f"Failed: {error.summary}"))
     finally:
         shutil.rmtree(bench.folder, ignore_errors=True)
     seconds = time.monotonic() - started
     click.echo(f"  ({seconds:.0f} s)")
-    return Section(name=name, text=str(module.__doc__), busy=busy, seconds=seconds, figures=figures)
-
-
-def _say(text: str) -> None:
-    click.echo(f"  {text}", err=True)
+    return Section(
+        name=name, text=str(module.__doc__), busy=busy, figures=figures, has_failed=has_failed
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

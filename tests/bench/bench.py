@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 
 class WrongResultError(Exception):
     """What was measured did not do its work; its time means nothing."""
+
+    @property
+    def summary(self) -> str:
+        """What a page can say of it: the last line of the message."""
+        lines = [line.strip() for line in str(self).splitlines() if line.strip()]
+        return lines[-1] if lines else "it does not say why."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +23,6 @@ class Bench:
     folder: Path
     is_quick: bool
     may_install: bool
-    say: Callable[[str], None]
 
     def size(self, full: int, *, quick: int) -> int:
         """Return the size that is stated in the page, or the one of a smoke run."""

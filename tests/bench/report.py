@@ -21,8 +21,8 @@ class Section:
     name: str
     text: str
     busy: float
-    seconds: float
     figures: Sequence[Figure]
+    has_failed: bool = False
 
 
 def line(figure: Figure) -> str:
