@@ -84,7 +84,9 @@ def table_request(connector: connectors.Connector, given: Mapping[str, Any]) -> 
 def _validated(result: ExtractResult, progress: Progress) -> list[ValidatedPart]:
     parts = []
     for number, part in enumerate(result.parts, start=1):
-        progress("validate", done=number, total=len(result.parts))
+        count = len(result.parts)
+        files = "the file" if count == 1 else f"{count} files"
+        progress("validate", done=number, total=count, message=f"Checking every page of {files}.")
         found = publish.validate(part.path, key=part.key, expected_rows=part.rows)
         parts.append(found)
     if parts:
@@ -107,7 +109,7 @@ def _combined(
     size = sum(path.stat().st_size for path in files.values())
     if len(files) < 2 or size > arguments["combined_max_bytes"]:
         return None
-    progress("combine")
+    progress("combine", message="Making one file of all parts for older clients.")
     path = out.scratch / "combined.parquet"
     written = publish.combine([files[key] for key in sorted(files)], path)
     return publish.validate(path, expected_rows=written.rows)

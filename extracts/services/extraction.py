@@ -86,13 +86,13 @@ def _extract(holding: Holding) -> None:
             _succeed(holding, run.table)
             return
         holding.check()
-        holding.progress("publish")
+        holding.progress("publish", message="Storing and publishing.")
         candidate = _candidate(answer)
         version, is_new = publication.publish(table=run.table, run=run, candidate=candidate)
     finally:
         remove_folder(folder)
     holding.note(
-        f"Published version {version.number}: {version.rows} rows, {version.bytes} bytes."
+        f"Published version {version.number}: {version.rows:,} rows, {version.bytes:,} bytes."
         if is_new
         else f"The same bytes as version {version.number}: nothing moves."
     )
