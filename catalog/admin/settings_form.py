@@ -40,9 +40,16 @@ def check(form: forms.BaseForm, schema: type[BaseModel]) -> dict[str, Any]:
             field = PREFIX + str(problem["loc"][0]) if problem["loc"] else ""
             is_known = field in form.fields
             if not (is_known and form.has_error(field)):
-                form.add_error(field if is_known else None, problem["msg"])
+                form.add_error(field if is_known else None, _said(problem))
         return values
     return checked.model_dump(mode="json", exclude_unset=True)
+
+
+def _said(problem: Mapping[str, Any]) -> str:
+    """Return what is wrong as the schema's author wrote it, without the name of the exception."""
+    raised = problem.get("ctx", {}).get("error")
+    text = str(raised or problem["msg"])
+    return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."
 
 
 def names(schema: type[BaseModel]) -> list[str]:

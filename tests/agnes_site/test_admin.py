@@ -235,3 +235,11 @@ class TestSidebar:
 
         assert "ag-count" not in without
         assert '<span class="ag-badge ag-bad ag-count">1</span>' in page
+
+
+class TestPagesOfTheSignInPackage:
+    @pytest.mark.parametrize("name", ["account_signup", "account_reset_password"])
+    def test_look_like_the_others(self, client, db, name):
+        page = text_of(client.get(reverse(name)))
+
+        assert 'class="ag-entrance"' in page

@@ -1,10 +1,10 @@
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from django import forms
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from catalog.admin import settings_form
 from catalog.connectors import Settings
@@ -15,8 +15,14 @@ class Colour(StrEnum):
     GREEN = "green"
 
 
+def elsewhere(folder: Path) -> Path:
+    if folder == Path("/forbidden"):
+        raise ValueError("choose another folder")
+    return folder
+
+
 class Everything(Settings):
-    folder: Path = Field(description="Where it is.")
+    folder: Annotated[Path, AfterValidator(elsewhere)] = Field(description="Where it is.")
     port: int = Field(default=5432, ge=1, le=65535)
     is_secure: bool = True
     is_sorted: bool | None = None
@@ -95,6 +101,13 @@ class TestCheck:
         settings_of(form)
 
         assert list(form.errors) == [field]
+
+    def test_says_it_in_the_words_of_the_connector(self):
+        form = filled(folder="/forbidden", mode="fast", is_secure="on")
+
+        settings_of(form)
+
+        assert form.errors["setting_folder"] == ["Choose another folder."]
 
     def test_asks_for_what_is_missing_once(self):
         form = filled(mode="fast")
