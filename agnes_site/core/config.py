@@ -352,6 +352,9 @@ def _leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 def _interpolated(value: Any, environ: Mapping[str, str]) -> Any:
     """Fill in ``${NAME}``; a text that names an unset variable counts as not given."""
+    if isinstance(value, list):
+        filled = [_interpolated(item, environ) for item in value]
+        return [item for item in filled if item is not None]
     if not isinstance(value, str):
         return value
     names = _PLACEHOLDER.findall(value)
