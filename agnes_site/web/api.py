@@ -21,11 +21,14 @@ from access.auth import AuthedRequest
 from access.models import Group, User
 from agnes_site.core.storage import Layout
 from agnes_site.core.version import VERSION
+from catalog.connectors import QueryMode
 from catalog.models import Table
 
 health_router = Router(tags=["health"])
 workspace_router = Router(tags=["workspace"])
 client_router = Router(tags=["client"])
+
+_TABLES_IN_WELCOME = 500
 
 
 class HealthOut(Schema):
@@ -85,7 +88,12 @@ class MeOut(Schema):
 class WelcomeIn(Schema):
     """How the caller reaches the server."""
 
-    server_url: str = Field("", description="Address to write into the text.", max_length=500)
+    server_url: str = Field(
+        "",
+        description="Address to write into the text.",
+        max_length=500,
+        pattern=r"^(https?://[^\s]+)?$",
+    )
 
 
 class WelcomeOut(Schema):
@@ -177,11 +185,21 @@ def get_me(request: AuthedRequest) -> MeOut:
 def get_welcome(request: AuthedRequest, given: Query[WelcomeIn]) -> WelcomeOut:
     """Return the text that tells an agent how to work in a workspace."""
     tables = Table.objects.readable_by(request.user).order_by("name")
+    fields = ("name", "description", "query_mode", "server_only")
+    shown = tables.values_list(*fields)[:_TABLES_IN_WELCOME]
     context = {
         "instance": settings.CONFIG.instance_name,
         "server_url": given.server_url or settings.CONFIG.server_url,
         "user": request.user,
-        "tables": tables.only("name", "description", "query_mode")[:500],
+        "tables": [
+            # On one line: a text of a source must not look like a heading of ours.
+            {
+                "name": name,
+                "description": " ".join(description.split()),
+                "is_remote": server_only or mode == QueryMode.REMOTE,
+            }
+            for name, description, mode, server_only in shown
+        ],
         "table_count": tables.count(),
     }
     return WelcomeOut(content=render_to_string("web/welcome.md", context))
