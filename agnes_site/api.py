@@ -10,7 +10,7 @@ import orjson
 import structlog
 from django.core.exceptions import RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, URLResolver
@@ -25,6 +25,7 @@ from access.api import tokens_router, users_router
 from access.auth import AdminUser, AnyUser
 from agnes_site.core.errors import (
     AgnesError,
+    ConflictError,
     InvalidInputError,
     LimitExceededError,
     NotFoundError,
@@ -63,6 +64,13 @@ class MethodNotAllowedError(InvalidInputError):
 
     code = "method_not_allowed"
     status = 405
+
+
+class ChangedMeanwhileError(ConflictError):
+    """Somebody else made or changed the same thing at this moment."""
+
+    code = "changed_meanwhile"
+    hint = "Look at what is there now, then try again."
 
 
 class ServerBusyError(UpstreamError):
@@ -236,6 +244,12 @@ def _on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
 @api.exception_handler(RequestDataTooBig)
 def _on_large_request(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
     return respond(request, RequestTooLargeError("The body of the request is too large."))
+
+
+@api.exception_handler(IntegrityError)
+def _on_lost_race(request: HttpRequest, error: IntegrityError) -> HttpResponse:
+    logger.exception("The database refused a change")
+    return respond(request, ChangedMeanwhileError("Somebody else changed this at the same time."))
 
 
 @api.exception_handler(OperationalError)

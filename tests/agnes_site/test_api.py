@@ -6,7 +6,7 @@ import json
 
 import pytest
 from django.contrib.auth import SESSION_KEY
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError, transaction
 from django.test import Client, RequestFactory
 
 from access.models import AccessToken
@@ -14,7 +14,7 @@ from access.services import tokens
 from agnes_site import api as site_api
 from agnes_site.core.errors import LimitExceededError, UpstreamError
 from tests.conftest import ApiClient
-from tests.factories import SourceFactory, TableFactory
+from tests.factories import GroupFactory, SourceFactory, TableFactory
 
 REGISTER = "/api/admin/register-table"
 
@@ -148,6 +148,16 @@ class TestErrors:
         response = api.get("/api/data/orders/download?version=two")
 
         _error(response, 422, "request_invalid")
+
+    def test_a_race_that_was_lost_is_409(self, rf: RequestFactory, db):
+        with pytest.raises(IntegrityError) as caught, transaction.atomic():
+            GroupFactory(name="ADMIN")
+
+        response = site_api.api.on_exception(rf.get("/api/x"), caught.value)
+
+        assert response.status_code == 409
+        assert json.loads(response.content)["code"] == "changed_meanwhile"
+        assert b"group" not in response.content
 
     def test_never_show_what_went_wrong_inside(self, rf: RequestFactory, db):
         request = rf.get("/api/catalog/tables")
