@@ -7,119 +7,27 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.http import HttpResponseRedirect as Redirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
-from unfold import widgets
 
 from access.models import Grant
 from agnes_site.core import human, markup
-from agnes_site.core.admin import NextStep, RowsInline, become, button, summary
-from agnes_site.core.markup import Tone
+from agnes_site.core.admin import NextStep, become, button, summary
 from catalog import connectors, panels
 from catalog.admin import readers, settings_form
+from catalog.admin.column import ColumnInline
+from catalog.admin.filters import TableStateFilter
 from catalog.admin.paneled import PaneledAdmin, page_of
 from catalog.admin.rows import counted, incidents_card, table_state, waive_from
-from catalog.models import Column, Incident, Source, Table
-from catalog.services import descriptions, registry, versions
-
-ABOUT = ("display_name", "description", "owner", "folder", "server_only")
-ORIGIN = ("source_table", "bucket", "query_mode", "source_query", "primary_key")
-_LINES = {"description": 3, "source_query": 8, "primary_key": 1}
-UPKEEP = ("sync_schedule", "drift_policy")
-
-
-class TableForm(forms.ModelForm[Table]):
-    """A table with the settings that its connector wants for it."""
-
-    connector: connectors.Connector
-    new_name = forms.CharField(
-        label="Name",
-        max_length=200,
-        required=False,
-        widget=widgets.UnfoldAdminTextInputWidget(),
-        help_text="What analysts call it. Anything but letters, digits and _ is transliterated; "
-        "the original stays as an alias. It never changes.",
-    )
-
-    class Meta:
-        model = Table
-        fields = (*ABOUT, *ORIGIN, *UPKEEP)
-
-    def clean(self) -> dict[str, Any]:
-        """Let the connector judge its settings."""
-        cleaned: dict[str, Any] = super().clean() or {}
-        self.settings = settings_form.check(self, self.connector.table_schema)
-        return cleaned
-
-
-class ColumnInline(RowsInline):
-    """The columns of the current version; their descriptions can be written."""
-
-    model = Column
-    tab = False
-    fields = ("name", "type", "empty", "description")
-    readonly_fields = ("name", "type", "empty")
-    per_page = 200
-
-    @admin.display(description="may be empty")
-    def empty(self, column: Column) -> str:
-        """Show whether there are rows without a value."""
-        return "yes" if column.nullable else "never"
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Say that columns come with a version."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Say that columns go with a version."""
-        return False
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Give descriptions one line."""
-        field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if db_field.name == "description":
-            field.widget.attrs |= {"rows": 1, "placeholder": "What does it hold?"}
-        return field
-
-    def change_row(self, request: HttpRequest, row: Column) -> None:
-        """Write the description."""
-        by: Any = request.user
-        descriptions.describe_column(column=row, description=row.description, by=by)
-
-
-class StateFilter(admin.SimpleListFilter):
-    """Whether a table is served."""
-
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the choices."""
-        return [
-            ("served", "Served"),
-            ("empty", "No data yet"),
-            ("incident", "With an incident"),
-            ("pinned", "Pinned"),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Table]) -> QuerySet[Table]:
-        """Limit the tables to the chosen state."""
-        waiting = Incident.objects.filter(closed_at=None).values("table")
-        match self.value():
-            case "served":
-                return queryset.filter(current_version__isnull=False)
-            case "empty":
-                return queryset.filter(current_version__isnull=True)
-            case "incident":
-                return queryset.filter(pk__in=waiting.filter(table__isnull=False))
-            case "pinned":
-                return queryset.filter(is_pinned=True)
-        return queryset
+from catalog.admin.table_form import ABOUT, LINES, ORIGIN, UPKEEP, TableForm
+from catalog.admin.version import versions_card
+from catalog.models import Incident, Source, Table
+from catalog.services import registry, versions
 
 
 @admin.register(Table)
@@ -128,7 +36,7 @@ class TableAdmin(PaneledAdmin):
 
     registry = panels.tables
     list_display = ("named", "origin", "state", "rows", "size", "freshness", "version", "problem")
-    list_filter = (StateFilter, "source", "folder", "query_mode")
+    list_filter = (TableStateFilter, "source", "folder", "query_mode")
     list_select_related = ("source", "current_version")
     search_fields = ("name", "display_name", "description", "names__name")
     search_help_text = "Search names, aliases and descriptions"
@@ -257,8 +165,8 @@ class TableAdmin(PaneledAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Give long texts as many lines as they need at first."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if db_field.name in _LINES:
-            field.widget.attrs["rows"] = _LINES[db_field.name]
+        if db_field.name in LINES:
+            field.widget.attrs["rows"] = LINES[db_field.name]
         return field
 
     def get_inlines(self, request: HttpRequest, obj: Table | None = None) -> Any:
@@ -363,32 +271,9 @@ class TableAdmin(PaneledAdmin):
             ),
             incidents_card(self, request, obj, obj.incidents),
             *self.panels(request, obj),
-            self._versions_card(request, obj),
+            versions_card(self, request, obj),
             readers.readers_card(self, request, obj),
         )
-
-    def _versions_card(self, request: HttpRequest, table: Table) -> SafeString:
-        kept = table.versions.annotate(parts_total=Count("parts")).order_by(F("number").desc())
-        rows = [
-            [
-                each.number,
-                markup.when(each.created_at),
-                human.number(each.rows),
-                human.size(each.bytes),
-                human.plural(each.parts_total, "part"),
-                each.note or markup.NOTHING,
-                markup.badge("served", Tone.GOOD)
-                if each.pk == table.current_version_id
-                else self.do_button(request, table, "roll_back", is_small=True, number=each.number),
-            ]
-            for each in kept[:20]
-        ]
-        listed = markup.grid(
-            ["Version", "Published", "Rows", "Size", "Files", "Note", ""],
-            rows,
-            empty="No version yet: the first run that succeeds publishes one.",
-        )
-        return markup.card("Versions", listed)
 
     def _chosen_source(self, request: HttpRequest) -> Source | None:
         chosen = request.GET.get("source", "")

@@ -123,6 +123,15 @@ class TestSourcePages:
         event = AuditEvent.objects.get(action="source.change")
         assert event.before["config"] == {"folder": "/nowhere"}
 
+    def test_say_that_a_connector_is_missing(self, pages):
+        source = SourceFactory(source_type="gone")
+
+        looked_at = pages.get(page_of(source), follow=True)
+        saved = pages.post(page_of(source), {"display_name": "Gone"}, follow=True)
+
+        assert "There is no connector" in text_of(looked_at)
+        assert "There is no connector" in text_of(saved)
+
     def test_pause_and_resume(self, pages):
         source = SourceFactory()
 

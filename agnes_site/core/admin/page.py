@@ -7,9 +7,8 @@ field, anything else comes back with a message.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -18,51 +17,13 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.http import HttpResponseRedirect as Redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString, mark_safe
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
-from agnes_site.core import human, markup
+from agnes_site.core import markup
+from agnes_site.core.admin.offers import Button, Done, NextStep
+from agnes_site.core.admin.refusals import refusing, said
 from agnes_site.core.errors import AgnesError
-
-Done = HttpResponse | None
-Doer = TypeVar("Doer", bound=Callable[..., Done])
-
-
-@dataclass(frozen=True, kw_only=True)
-class NextStep:
-    """What an empty list says: what will be here, and what to do about it."""
-
-    text: str
-    label: str = ""
-    url_name: str = ""
-
-    @property
-    def url(self) -> str:
-        """Where the next step is taken; empty when there is nothing to be done."""
-        return reverse(self.url_name) if self.url_name else ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Button:
-    """How something that can be done to an object is offered."""
-
-    label: str
-    icon: str = ""
-    is_main: bool = False
-    confirm: str = ""
-
-
-def button(
-    label: str, *, icon: str = "", is_main: bool = False, confirm: str = ""
-) -> Callable[[Doer], Doer]:
-    """Mark a method ``(request, obj) -> response or None`` as something a page offers."""
-
-    def mark(doer: Doer) -> Doer:
-        shown = Button(label=label, icon=icon, is_main=is_main, confirm=confirm)
-        doer.button = shown  # type: ignore[attr-defined]  # a function may carry attributes
-        return doer
-
-    return mark
 
 
 class RowsChangeList(ChangeList):  # type: ignore[misc]  # the framework has no types
@@ -205,14 +166,15 @@ class Admin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """Show or save the form; what a service refuses is shown in it."""
+        """Show or save the form; what a service refuses is shown in it, else in the list."""
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except (AgnesError, ValidationError) as error:
-            if request.method != "POST":
-                raise
-            request.refused = error  # type: ignore[attr-defined]  # read by get_form
-        return super().changeform_view(request, object_id, form_url, extra_context)
+            if request.method == "POST" and not hasattr(request, "refused"):
+                request.refused = error  # type: ignore[attr-defined]  # read by get_form
+                return self.changeform_view(request, object_id, form_url, extra_context)
+            self.say(request, said(error), level=messages.ERROR)
+            return Redirect(reverse(self._url_name("changelist")))
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
@@ -220,7 +182,7 @@ class Admin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
         """Return the form, which refuses what a service has refused."""
         form = super().get_form(request, obj, change=change, **kwargs)
         error = getattr(request, "refused", None)
-        return form if error is None else _refusing(form, error, self.error_fields)
+        return form if error is None else refusing(form, error, self.error_fields)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -312,52 +274,3 @@ class ReadOnlyAdmin(Admin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Say that nothing is deleted here."""
         return False
-
-
-class RowsInline(TabularInline):  # type: ignore[misc]  # the framework has no types
-    """Rows of a table on the page of what they belong to, written by services."""
-
-    extra = 0
-    hide_title = True
-
-    def add_row(self, request: HttpRequest, row: Any) -> None:
-        """Add what was filled in."""
-        raise NotImplementedError
-
-    def change_row(self, request: HttpRequest, row: Any) -> None:
-        """Change what was edited."""
-        raise NotImplementedError
-
-    def remove_row(self, request: HttpRequest, row: Any) -> None:
-        """Remove what was ticked."""
-        raise NotImplementedError
-
-
-def said(error: AgnesError | ValidationError) -> str:
-    """Return what happened and what to do next, in one line."""
-    if isinstance(error, ValidationError):
-        return " ".join(error.messages)
-    return f"{error.message} {error.hint}".strip()
-
-
-def become(obj: models.Model, saved: models.Model) -> None:
-    """Make the object of a form the one that a service has made."""
-    obj.__dict__.update(saved.__dict__)
-
-
-def summary(count: int, noun: str) -> list[str]:
-    """Return ``["3 grants"]``, or nothing for none: for what goes with a deleted object."""
-    return [human.plural(count, noun)] if count else []
-
-
-def _refusing(
-    form: Any, error: AgnesError | ValidationError, fields: Mapping[str, str]
-) -> type[Any]:
-    class Refusing(form):  # type: ignore[misc]  # made at runtime
-        def _post_clean(self) -> None:
-            super()._post_clean()
-            code = error.code if isinstance(error, AgnesError) else ""
-            field = fields.get(code or "")
-            self.add_error(field if field in self.fields else None, said(error))
-
-    return Refusing

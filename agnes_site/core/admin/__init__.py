@@ -1,0 +1,20 @@
+"""The ground that every page of the admin stands on."""
+
+from agnes_site.core.admin.inline import RowsInline
+from agnes_site.core.admin.offers import Button, Done, NextStep, button
+from agnes_site.core.admin.page import Admin, ReadOnlyAdmin
+from agnes_site.core.admin.refusals import said
+from agnes_site.core.admin.rows import become, summary
+
+__all__ = [
+    "Admin",
+    "Button",
+    "Done",
+    "NextStep",
+    "ReadOnlyAdmin",
+    "RowsInline",
+    "become",
+    "button",
+    "said",
+    "summary",
+]

@@ -1,0 +1,41 @@
+"""The form of a table: what people say of it, where it comes from, how it is kept up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from unfold import widgets
+
+from catalog import connectors
+from catalog.admin import settings_form
+from catalog.models import Table
+
+ABOUT = ("display_name", "description", "owner", "folder", "server_only")
+ORIGIN = ("source_table", "bucket", "query_mode", "source_query", "primary_key")
+LINES = {"description": 3, "source_query": 8, "primary_key": 1}
+UPKEEP = ("sync_schedule", "drift_policy")
+
+
+class TableForm(forms.ModelForm[Table]):
+    """A table with the settings that its connector wants for it."""
+
+    connector: connectors.Connector
+    new_name = forms.CharField(
+        label="Name",
+        max_length=200,
+        required=False,
+        widget=widgets.UnfoldAdminTextInputWidget(),
+        help_text="What analysts call it. Anything but letters, digits and _ is transliterated; "
+        "the original stays as an alias. It never changes.",
+    )
+
+    class Meta:
+        model = Table
+        fields = (*ABOUT, *ORIGIN, *UPKEEP)
+
+    def clean(self) -> dict[str, Any]:
+        """Let the connector judge its settings."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        self.settings = settings_form.check(self, self.connector.table_schema)
+        return cleaned
