@@ -15,10 +15,9 @@ class ExtractsConfig(AppConfig):
 
     def ready(self) -> None:
         """Make the built-in connectors and the panels known."""
-        # Models are loaded by now, not before.
-        from catalog.models import Source  # noqa: PLC0415
-        from extracts import panels  # noqa: PLC0415
-        from extracts.services import regeneration  # noqa: PLC0415
+        from catalog.models import Source  # noqa: PLC0415 (models are loaded by now)
+        from extracts import panels  # noqa: PLC0415 (models are loaded by now)
+        from extracts.services import regeneration  # noqa: PLC0415 (models are loaded by now)
 
         import_module("extracts.connectors")
         panels.register_all()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,14 +67,28 @@ def write_parquet(
     """
     schema = canonical_schema(batches.schema)
     order = _spelled_as_in(schema, order)
+    groups = rowgroups.row_groups(_slices(batches, schema), schema=schema, order=order)
     rows = 0
     with pq.ParquetWriter(path, schema, **_options(schema)) as writer:
-        for group in rowgroups.row_groups(_slices(batches, schema), schema=schema, order=order):
-            writer.write_table(group, row_group_size=group.num_rows)
-            rows += group.num_rows
+        for group in _written_behind(groups, writer):
+            rows += group
             progress("write", done=rows)
         writer.add_key_value_metadata(_recorded(schema, order))
     return Written(rows=rows, bytes=path.stat().st_size)
+
+
+def _written_behind(groups: Iterator[pa.Table], writer: pq.ParquetWriter) -> Iterator[int]:
+    """Write each row group in a thread while the next one is read; yield their rows."""
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        before: Future[None] | None = None
+        for group in groups:
+            if before is not None:
+                before.result()
+            before = executor.submit(writer.write_table, group, row_group_size=group.num_rows)
+            yield group.num_rows
+            del group
+        if before is not None:
+            before.result()
 
 
 def _spelled_as_in(schema: pa.Schema, order: tuple[str, ...]) -> tuple[str, ...]:

@@ -100,7 +100,7 @@ def run(job: Job, *, progress: Progress, should_stop: Callable[[], bool] = lambd
                 if message is None:
                     raise ChildCrashedError("The process that did the work ended without a word.")
                 if "pid" in message:
-                    child = os.pidfd_open(int(message["pid"]))
+                    child = _handle(int(message["pid"]))
                 elif "error" in message:
                     raise ChildFailedError(message["error"])
                 elif "result" in message:
@@ -118,6 +118,13 @@ def _check(deadline: float, should_stop: Callable[[], bool]) -> None:
         raise ChildStoppedError("The work was stopped.")
     if time.monotonic() > deadline:
         raise ChildTimeoutError("The work took longer than one run may take.")
+
+
+def _handle(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None  # it has ended already; its answer, if any, waits in the socket
 
 
 def _kill(child: int) -> None:

@@ -16,7 +16,7 @@ from agnes_site.core.errors import AgnesError, ConflictError
 from agnes_site.core.storage import Layout
 from catalog import connectors
 from catalog.connectors import QueryMode
-from catalog.models import IncidentKind, Source, TableName
+from catalog.models import IncidentKind, Source
 from catalog.services import incidents, registry, sources
 from extracts.engine import contract, process
 from extracts.models import RunKind, RunState, RunTrigger
@@ -144,7 +144,7 @@ def _register_shown(holding: Holding, source: Source) -> None:
     for spec in specs:
         if spec["source_table"] in offered:
             continue
-        if TableName.objects.filter(name__iexact=spec["name"]).exists():
+        if registry.find_name(spec["name"]) is not None:
             taken.append(spec["name"])
             continue
         registry.register_table(

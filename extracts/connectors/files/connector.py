@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from agnes_site.core import slugs
 from agnes_site.core.errors import AgnesError, UpstreamError
-from agnes_site.core.sql import quote_identifier
 from catalog.connectors import (
     CandidatePart,
     Capability,
@@ -33,8 +32,9 @@ from extracts.connectors.files.fingerprint import Fingerprint
 from extracts.connectors.files.keys import checked_keys, spelled_key
 from extracts.connectors.files.listing import SourceFile, supported_files, table_files
 from extracts.connectors.files.parquet_reader import ParquetReader
-from extracts.connectors.files.session import session
+from extracts.connectors.files.session import is_about_data, session
 from extracts.connectors.files.settings import FilesConfig, FilesTable
+from extracts.connectors.files.sorting import sorted_rows
 from extracts.engine.parquet import WRITER
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ class FilesConnector(Connector):
                 query = f"FROM ({reader.query()}) LIMIT {int(rows)}"
                 return connection.execute(query).to_arrow_table()
             except (duckdb.Error, pa.ArrowException, OSError) as error:
+                if not is_about_data(error):
+                    raise
                 raise reader.explain(error) from error
 
     def extract(
@@ -129,25 +131,22 @@ def _write(
 ) -> CandidatePart:
     reader = _reader(connection, files, table, out.scratch)
     key = spelled_key(table.primary_key, [column.name for column in reader.columns])
-    query = reader.query()
-    if key:
-        query += " ORDER BY " + ", ".join(quote_identifier(name) for name in key)
+    batch_rows = _batch_rows(len(reader.columns))
     try:
         reader.check()
-        rows = connection.execute(query).to_arrow_reader(_batch_rows(len(reader.columns)))
-        return out.write(checked_keys(rows, key) if key else rows, order=key)
+        rows = connection.execute(reader.query()).to_arrow_reader(batch_rows)
+        if key:
+            rows = sorted_rows(connection, rows, key, scratch=out.scratch, batch_rows=batch_rows)
+            rows = checked_keys(rows, key)
+        return out.write(rows, order=key)
     except AgnesError:
         _refuse_changed(files, before)
         raise
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         _refuse_changed(files, before)
-        if not str(error).startswith(_ABOUT_DATA):
+        if not is_about_data(error):
             raise
         raise reader.explain(error) from error
-
-
-# How DuckDB's messages about what it reads begin; others are about the machine.
-_ABOUT_DATA = ("Invalid Input Error", "Conversion Error", "Invalid Error", "Parser Error")
 
 
 def _reader(

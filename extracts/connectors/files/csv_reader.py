@@ -15,7 +15,7 @@ from catalog.connectors import ColumnSpec
 from extracts.connectors.files.csv_text import check_gzip, read_header
 from extracts.connectors.files.csv_types import ColumnType, guess_types
 from extracts.connectors.files.listing import SourceFile
-from extracts.connectors.files.session import linked
+from extracts.connectors.files.session import is_about_data, linked
 from extracts.connectors.files.settings import FilesTable
 from extracts.engine.columns import ColumnNameError, check_names
 
@@ -23,6 +23,7 @@ _SAMPLE_ROWS = 20_480
 _SAMPLE_CELLS = 1_000_000
 _SAMPLE_FILES = 20
 _MAX_LINE_BYTES = 2_000_000
+_BUFFER_BYTES = 2 * _MAX_LINE_BYTES
 
 
 class CsvRowError(InvalidInputError):
@@ -154,10 +155,12 @@ class CsvReader:
     def _guessed(self, names: list[str]) -> dict[str, ColumnType]:
         sheets = self._sheets[:_SAMPLE_FILES]
         rows = max(100, min(_SAMPLE_ROWS, _SAMPLE_CELLS // len(names)) // len(sheets))
-        samples = [f"(FROM ({self._text([sheet])}) LIMIT {rows})" for sheet in sheets]
+        samples = [f"FROM ({self._text([sheet])}) LIMIT {rows}" for sheet in sheets]
         try:
-            return guess_types(self._connection, " UNION ALL BY NAME ".join(samples), names)
+            return guess_types(self._connection, samples, names)
         except duckdb.Error as error:
+            if not is_about_data(error):
+                raise
             self._types = dict.fromkeys(names, ColumnType(kind="VARCHAR"))
             raise self.explain(error) from error
 
@@ -173,7 +176,8 @@ class CsvReader:
             f"auto_detect = false, header = {str(self._options.has_header).lower()}, "
             f"delim = {quote_literal(sheets[0].delimiter)}, quote = '\"', escape = '\"', "
             f"nullstr = {quote_literals(self._options.null_strings)}, "
-            f"max_line_size = {_MAX_LINE_BYTES}, columns = {{{columns}}}{more_options}"
+            f"max_line_size = {_MAX_LINE_BYTES}, buffer_size = {_BUFFER_BYTES}, "
+            f"columns = {{{columns}}}{more_options}"
         )
         paths = quote_literals(str(sheet.link) for sheet in sheets)
         return f"SELECT * FROM read_csv({paths}, {options})"  # noqa: S608  quoted

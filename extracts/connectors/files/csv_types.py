@@ -94,30 +94,32 @@ def guess_types(
     The samples are read one after the other, so that many files need no more memory than one.
     A column without any value in them is text.
     """
-    looks: dict[str, set[str]] = {name: set() for name in names}
+    looks = dict.fromkeys(names, 0)
     for sample in samples:
         described = connection.execute(f"DESCRIBE {sample}").fetchall()
         present = [str(column[0]) for column in described]
-        asked = ", ".join(f"list(DISTINCT {_look(name)})" for name in present)
+        asked = ", ".join(f"bit_or({_look(name)})" for name in present)
         row = connection.execute(f"SELECT {asked} FROM ({sample})").fetchone()  # noqa: S608  quoted
         assert row is not None, "an aggregation gives one row"
         for name, found in zip(present, row, strict=True):
-            looks[name].update(found or [])
-    return {name: ColumnType(kind=_kind(list(found))) for name, found in looks.items()}
+            looks[name] |= found or 0
+    return {name: ColumnType(kind=_kind(found)) for name, found in looks.items()}
 
 
 def _look(name: str) -> str:
-    """Return SQL for the look of one value; null has none."""
+    """Return SQL for the look of one value, as one bit of a number; null has none."""
     value = quote_identifier(name)
     cases = " ".join(
         f"WHEN regexp_full_match({value}, {quote_literal(pattern)}) "
-        f"AND TRY_CAST({value} AS {kind}) IS NOT NULL THEN {quote_literal(look)}"
-        for look, pattern, kind in _LOOKS
+        f"AND TRY_CAST({value} AS {kind}) IS NOT NULL THEN {1 << number}"
+        for number, (_, pattern, kind) in enumerate(_LOOKS)
     )
-    return f"CASE WHEN {value} IS NULL THEN NULL {cases} ELSE 'VARCHAR' END"
+    return f"CASE WHEN {value} IS NULL THEN NULL {cases} ELSE {1 << len(_LOOKS)} END"
 
 
-def _kind(looks: Sequence[str | None]) -> str:
-    found = frozenset(look for look in looks if look is not None)
+def _kind(bits: int) -> str:
+    found = frozenset(look for n, (look, _, _) in enumerate(_LOOKS) if bits & 1 << n)
+    if bits >= 1 << len(_LOOKS):
+        return "VARCHAR"
     alone = next(iter(found)) if len(found) == 1 else "VARCHAR"
     return _MIXTURES.get(found, alone)

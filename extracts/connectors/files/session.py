@@ -41,3 +41,12 @@ def linked(files: Sequence[SourceFile], scratch: Path) -> list[Path]:
         link.symlink_to(file.path)
         links.append(link)
     return links
+
+
+def is_about_data(error: Exception) -> bool:
+    """Say whether an error of DuckDB is about what it reads, and not about the machine."""
+    return str(error).startswith(_ABOUT_DATA)
+
+
+# How DuckDB's messages about data begin.
+_ABOUT_DATA = ("Invalid Input Error", "Conversion Error", "Invalid Error", "Parser Error")
