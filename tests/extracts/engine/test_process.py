@@ -16,6 +16,12 @@ from extracts.engine.process import Job
 HERE = "tests.extracts.engine.jobs"
 
 
+@pytest.fixture(autouse=True)
+def _warm():
+    """The zygote is running: no test waits for its start."""
+    _run("add")
+
+
 def _run(function: str, *, progress=silent, should_stop=lambda: False, **options):
     arguments = options.pop("arguments", {})
     job = Job(function=f"{HERE}:{function}", arguments=arguments, **options)
@@ -83,7 +89,7 @@ class TestRun:
 
         with pytest.raises(process.ChildTimeoutError):
             _run(
-                "sleep", timeout_seconds=0.5,
+                "sleep", timeout_seconds=1,
                 progress=lambda phase, **rest: seen.append(rest["message"]),
             )  # fmt: skip
 
