@@ -9,21 +9,37 @@ import structlog
 
 
 def logging_config(*, level: str, style: Literal["text", "json"]) -> None:
-    """Set up logging for this process: everything goes to stderr in one format."""
+    """Set up logging for this process: everything goes to stderr in one format.
+
+    A traceback shows places in the code and never the values of variables, which can be secrets.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last: structlog.typing.Processor
+    rendering: list[structlog.typing.Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    ]
     if style == "json":
-        last = structlog.processors.JSONRenderer()
-        shared.append(structlog.processors.format_exc_info)
+        rendering += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        last = structlog.dev.ConsoleRenderer(
-            colors=False, exception_formatter=structlog.dev.plain_traceback
+        rendering.append(
+            structlog.dev.ConsoleRenderer(
+                colors=False, exception_formatter=structlog.dev.plain_traceback
+            )
         )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
     logging.config.dictConfig(
         {
             "version": 1,
@@ -32,10 +48,7 @@ def logging_config(*, level: str, style: Literal["text", "json"]) -> None:
                 "line": {
                     "()": structlog.stdlib.ProcessorFormatter,
                     "foreign_pre_chain": shared,
-                    "processors": [
-                        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                        last,
-                    ],
+                    "processors": rendering,
                 }
             },
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
