@@ -8,12 +8,13 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from agnes_site.api import api
+from agnes_site.web.home import home
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # as its page says
 admin.site.index_template = "web/overview.html"
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("", home, name="home"),
     path("login", RedirectView.as_view(pattern_name="account_login", query_string=True)),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.account.urls")),
