@@ -47,21 +47,27 @@ _FIELDS = (
     "current_version__combined_sha256", "current_version__combined_md5",
     "current_version__combined_bytes",
 )  # fmt: skip
+_VERSION = _FIELDS.index("current_version__pk")
 
 
 def _entries(user: User, *, takes_parts: bool) -> Iterator[tuple[str, dict[str, Any]]]:
     readable = Table.objects.readable_by(user)
-    parts = _parts(readable)
+    rows = list(readable.order_by("name").values_list(*_FIELDS))
+    parts = _parts(version__in=readable.values("current_version"))
+    # A table that was published anew between the two questions is shown as it was at the first.
+    passed = {row[_VERSION] for row in rows if row[_VERSION]} - parts.keys()
+    if passed:
+        parts |= _parts(version__in=passed)
     aliases = _aliases(readable)
     required = _Required(user)
     for (
-        pk, name, mode, server_only, source_type, source, folder, version, number, rows, size,
+        pk, name, mode, server_only, source_type, source, folder, version, number, count, size,
         updated, schema_hash, combined_sha256, combined_md5, combined_bytes,
-    ) in readable.order_by("name").values_list(*_FIELDS):  # fmt: skip
+    ) in rows:  # fmt: skip
         if version is None and mode != QueryMode.REMOTE:
             continue
         entry: dict[str, Any] = {
-            "hash": "", "updated": updated, "size_bytes": size or 0, "rows": rows or 0,
+            "hash": "", "updated": updated, "size_bytes": size or 0, "rows": count or 0,
             "query_mode": mode, "source_type": source_type, "version": number, "sha256": "",
             "parts": [], "schema_hash": schema_hash, "aliases": aliases.get(pk, []),
             "tier": Tier.REQUIRED if required.covers(name, folder, source) else Tier.AVAILABLE,
@@ -81,10 +87,10 @@ def _entries(user: User, *, takes_parts: bool) -> Iterator[tuple[str, dict[str, 
         yield name, entry
 
 
-def _parts(readable: Any) -> Mapping[UUID, list[dict[str, Any]]]:
+def _parts(**chosen: Any) -> dict[UUID, list[dict[str, Any]]]:
     grouped: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
     rows = (
-        TablePart.objects.filter(version__in=readable.values("current_version"))
+        TablePart.objects.filter(**chosen)
         .order_by("version", "ordinal")
         .values_list("version_id", "ordinal", "key", "sha256", "md5", "bytes", "rows")
     )

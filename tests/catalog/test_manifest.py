@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 
 from access.models import EVERYONE, Group, Tier
 from access.services import grants, groups, tokens
@@ -185,3 +186,25 @@ class TestStrangers:
         body = response.json()
         assert body["code"] == body["detail"]["code"] == "not_signed_in"
         assert response["X-Request-Id"] == body["request_id"]
+
+
+class TestManifestDuringAPublish:
+    @pytest.mark.parametrize("asked", ["catalog_table", "catalog_tablepart"])
+    def test_lists_the_files_of_the_version_it_names(self, api, analyst, grant, asked):
+        orders = TableFactory(name="orders")
+        publish(orders, stored_part(1))
+        grant(analyst, orders)
+        pending = [stored_part(2)]
+
+        def publish_meanwhile(execute, sql, params, many, context):
+            answer = execute(sql, params, many, context)
+            if pending and f'FROM "{asked}"' in sql:
+                publish(orders, pending.pop())
+            return answer
+
+        with connection.execute_wrapper(publish_meanwhile):
+            entry = _tables(api, **{"X-Agnes-Client": "agnes/1.0.0; parts"})["orders"]
+
+        assert not pending
+        assert entry["sha256"] == f"{entry['version']:064x}"
+        assert [part["sha256"] for part in entry["parts"]] == [entry["sha256"]]
