@@ -62,6 +62,8 @@ class Figure:
 
 
 def _rounded(value: float) -> str:
+    if isinstance(value, int):
+        return str(value)
     for limit, digits in _DIGITS_UP_TO:
         if abs(value) < limit:
             return f"{value:.{digits}f}"
