@@ -235,7 +235,7 @@ def next_commands(story: Story) -> str:
     binaries = os.path.relpath(Path(sys.executable).parent, BASE_DIR)
     workspace = os.path.relpath(story.workspace)
     lines = (
-        f'  export PATH="$PWD/{binaries}:$PATH" AGNES_CONFIG_DIR="{story.client_config}"'
+        f'  export PATH="$PWD/{binaries}:$PATH" AGNES_CONFIG_DIR="{story.client_config}"',
         f"  cd {workspace}",
         "  agnes catalog",
         '  agnes query "SELECT count(*) FROM invoices"',
