@@ -36,7 +36,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the demo until Ctrl-C, or once."""
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # Ctrl-C also where the shell that started this one ignores it.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
         try:
             self._run(once=options["once"], scale=options["scale"], seed=options["seed"])
         except KeyboardInterrupt:
