@@ -103,6 +103,7 @@ def _extract(holding: Holding) -> None:
 
 
 def _succeed(holding: Holding, table: Table) -> None:
+    publication.end_hold(table)
     version = table.current_version
     holding.finish(
         RunState.SUCCEEDED,
@@ -161,7 +162,6 @@ def _is_worked_on(run_id: str, name: str) -> bool:
 def _job(run: Run, table: Table, folder: Path) -> process.Job:
     config: Config = settings.CONFIG
     source = table.source
-    version = table.current_version
     return process.Job(
         function="extracts.connectors.work:extract",
         arguments={
@@ -170,7 +170,7 @@ def _job(run: Run, table: Table, folder: Path) -> process.Job:
             "secrets": {},
             "table": table_arguments(table),
             "runs_sql": table.query_mode == QueryMode.MATERIALIZED,
-            "state": version.extract_state if version else {},
+            "state": _state(table),
             "drift_policy": table.drift_policy,
             "kept_parts": [[key, str(path)] for key, path in publication.stored_paths(table)],
             "combined_max_bytes": config.combined_max_bytes,
@@ -180,6 +180,18 @@ def _job(run: Run, table: Table, folder: Path) -> process.Job:
         timeout_seconds=config.run_timeout_seconds,
         failpoint=failpoint_of(config),
     )
+
+
+def _state(table: Table) -> dict[str, Any]:
+    """Return what the connector knew after the version in service.
+
+    It is nothing where the store has lost a file, so that the source is read anew.
+    """
+    version = table.current_version
+    if version is None or not all(path.is_file() for _, path in publication.stored_paths(table)):
+        return {}
+    state: dict[str, Any] = version.extract_state
+    return state
 
 
 def table_arguments(table: Table) -> dict[str, Any]:

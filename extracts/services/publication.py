@@ -77,13 +77,17 @@ def publish(*, table: Table, run: Run, candidate: Candidate) -> tuple[TableVersi
     failpoint("publish.before_commit")
     version, is_new = versions.commit(table=table, draft=draft, fencing=run.fencing)
     failpoint("publish.committed")
-    incidents.close_incidents(about=table, kind=IncidentKind.HELD)
     return version, is_new
 
 
 def hold(*, table: Table, error: AgnesError) -> None:
     """Keep the last good version of a table in service and say why."""
     incidents.open_incident(about=table, kind=IncidentKind.HELD, error=error)
+
+
+def end_hold(table: Table) -> None:
+    """Say that nothing of a table is held back any more."""
+    incidents.close_incidents(about=table, kind=IncidentKind.HELD)
 
 
 def current_columns(table: Table) -> tuple[ColumnSpec, ...]:

@@ -9,10 +9,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from agnes_site.core.errors import NotFoundError
 from catalog.models import Incident, Table
 from catalog.services import registry, sources, versions
 from extracts.models import Run, RunKind, RunState
-from extracts.services import extraction, regeneration, runs, scanning
+from extracts.services import extraction, publication, regeneration, runs, scanning
 from tests.factories import TableFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -240,6 +241,38 @@ class TestForeignExtract:
         do(Run.objects.open().get(source=source))
 
         assert not source.tables.exists()
+
+
+class TestUnchangedSource:
+    @pytest.fixture
+    def table(self, layout) -> Table:
+        _foreign_extract(layout.extracts / "crm")
+        scanning.scan()
+        do(Run.objects.get(source__slug="crm"))
+        found = Table.objects.get(name="contacts")
+        assert extract(found).state == RunState.SUCCEEDED
+        return found
+
+    def test_brings_nothing(self, table):
+        assert "Nothing new" in extract(table).log
+
+    def test_ends_the_incident_of_a_fault_that_is_over(self, table):
+        fault = NotFoundError("The disk of the source is not mounted.")
+        publication.hold(table=table, error=fault)
+
+        assert extract(table).state == RunState.SUCCEEDED
+
+        assert not Incident.objects.filter(table=table, closed_at=None).exists()
+
+    def test_is_brought_again_when_the_store_has_lost_a_file(self, table, layout):
+        [stored] = layout.store.rglob("*.parquet")
+        content = stored.read_bytes()
+        stored.unlink()
+
+        assert extract(table).state == RunState.SUCCEEDED
+
+        assert stored.read_bytes() == content
+        assert table.versions.count() == 1
 
 
 class TestFaces:
