@@ -352,6 +352,12 @@ def get(source_type: str) -> Connector:
     )
 
 
+def is_foreign(source_type: str) -> bool:
+    """Say whether somebody else writes the extract folders of a type; not of an unknown one."""
+    connector = installed().get(source_type)
+    return connector is not None and connector.is_foreign
+
+
 def _load(path: str) -> type[Connector]:
     module, _, name = path.partition(":")
     loaded: type[Connector] = getattr(import_module(module), name)

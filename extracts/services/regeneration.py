@@ -49,7 +49,10 @@ def request_behind() -> int:
     layout: Layout = settings.LAYOUT
     behind = {source.pk: source for source in _behind(Source.objects.all())}
     for source in _shown_sources():
-        if not _is_foreign(source) and not _extract_file(layout, source).exists():
+        if (
+            not connectors.is_foreign(source.source_type)
+            and not _extract_file(layout, source).exists()
+        ):
             Source.objects.filter(pk=source.pk).update(extract_stamp=None)
             behind[source.pk] = source
     if orchestrator.current(layout.analytics) is None:
@@ -86,7 +89,11 @@ def rebuild(progress: Progress) -> list[str]:
         progress("extracts", done=number, total=len(sources))
         try:
             with lease(f"source:{source.slug}", wait_seconds=60):
+                # Whoever held the lease before has changed what is recorded of the folder.
+                source.refresh_from_db()
                 _renew_extract(layout, source, progress)
+        except Source.DoesNotExist:
+            continue  # its deletion has asked for a rebuild of its own
         except (AgnesError, OSError) as error:
             failed.append(f"{source.slug}: {error}")
     _renew_analytics(layout, sources, progress)
@@ -102,19 +109,25 @@ def on_source_deleted(**_: object) -> None:
 
 def _forget_deleted(layout: Layout) -> None:
     """Remove the extract folders that we made for sources that are gone, and their views."""
-    known = set(Source.objects.values_list("slug", flat=True))
+    known = _slugs()
     for folder in layout.extracts.iterdir():
         if folder.name not in known and contract.is_written_by_us(folder):
             with lease(f"source:{folder.name}", wait_seconds=60):
-                remove_folder(folder)
+                # Asked again for this one: it may have been made since.
+                if folder.name not in _slugs():
+                    remove_folder(folder)
     with lease("analytics", wait_seconds=60), suppress(AnalyticsDamagedError):
-        gone = orchestrator.shown_sources(layout.analytics) - known
+        gone = orchestrator.shown_sources(layout.analytics) - _slugs()
         if gone:
             orchestrator.renew(layout.analytics, changed=[], gone=sorted(gone))
 
 
+def _slugs() -> set[str]:
+    return set(Source.objects.values_list("slug", flat=True))
+
+
 def _renew_extract(layout: Layout, source: Source, progress: Progress) -> None:
-    if _is_foreign(source):
+    if connectors.is_foreign(source.source_type):
         Source.objects.filter(pk=source.pk).update(extract_stamp=source.stamp)
         return
     if source.extract_stamp == source.stamp and _extract_file(layout, source).exists():
@@ -189,12 +202,6 @@ def _shown_sources() -> QuerySet[Source]:
     return Source.objects.filter(
         Q(tables__isnull=False) | Q(extract_stamp__isnull=False)
     ).distinct()
-
-
-def _is_foreign(source: Source) -> bool:
-    with suppress(connectors.UnknownSourceTypeError):
-        return connectors.get(source.source_type).is_foreign
-    return False
 
 
 def _extract_file(layout: Layout, source: Source) -> Path:

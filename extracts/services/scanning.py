@@ -48,7 +48,7 @@ def scan() -> list[Source]:
         source = known.get(name) or _adopt(file.parent)
         if source is None:
             continue
-        if not connectors.get(source.source_type).is_foreign:
+        if not connectors.is_foreign(source.source_type):
             _look_for_stranger(file, source)
         elif source.scan_state.get("extract") != signature(file.parent):
             runs.request_run(source=source, by=None, trigger=RunTrigger.SCAN)
@@ -61,7 +61,7 @@ def bring_source(holding: Holding) -> None:
     source = holding.run.source
     if source is None:
         raise connectors.UnsupportedCapabilityError("A run of a source needs a source.")
-    if connectors.get(source.source_type).is_foreign:
+    if connectors.is_foreign(source.source_type):
         _register_shown(holding, source)
     asked = [
         runs.request_run(table=table, by=holding.run.requested_by, trigger=RunTrigger.SCAN)[0]

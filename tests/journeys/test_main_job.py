@@ -8,9 +8,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from django.db import connection
 
 from agnes_site.core.errors import NotFoundError
-from catalog.models import Incident, Table
+from agnes_site.core.progress import silent
+from catalog.models import Incident, Source, Table
 from catalog.services import registry, sources, versions
 from extracts.models import Run, RunKind, RunState
 from extracts.services import extraction, publication, regeneration, runs, scanning
@@ -216,6 +218,16 @@ class TestForeignExtract:
         assert incident.hint
         assert scanning.scan() == []
 
+    def test_is_found_beside_a_source_whose_connector_is_gone(self, layout):
+        _foreign_extract(layout.extracts / "crm")
+        _foreign_extract(layout.extracts / "abc")
+        Source.objects.create(slug="abc", source_type="uninstalled")
+
+        scanning.scan()
+
+        assert Source.objects.filter(slug="crm").exists()
+        assert (layout.extracts / "abc" / "extract.duckdb").exists()
+
     def test_a_name_that_another_source_has_is_left_out(self, layout):
         TableFactory(name="contacts")
         _foreign_extract(layout.extracts / "crm")
@@ -292,6 +304,36 @@ class TestFaces:
         assert list((layout.extracts / "shop" / "foreign").iterdir())
         with duckdb.connect(str(stranger), read_only=True) as connection:
             assert connection.execute("SELECT rows FROM _meta").fetchall() == [(1,)]
+
+    def test_two_rebuilds_do_not_take_each_others_file_for_a_foreign_one(self, folder, layout):
+        (folder / "orders.csv").write_text("id\n1\n")
+        table = _register(_source(folder), "orders", "orders.csv")
+        do(runs.request_run(table=table, by=None)[0])
+
+        def rebuild_meanwhile(phase: str, **_: object) -> None:
+            if phase == "extracts":
+                regeneration.rebuild_source(Source.objects.get(slug="shop"), silent)
+
+        assert regeneration.rebuild(rebuild_meanwhile) == []
+
+        assert not Incident.objects.exists()
+        assert not (layout.extracts / "shop" / "foreign").exists()
+
+    def test_of_a_source_made_meanwhile_stay(self, folder, layout):
+        (folder / "orders.csv").write_text("id\n1\n")
+        pending = [folder]
+
+        def make_meanwhile(execute, sql, params, many, context):
+            answer = execute(sql, params, many, context)
+            if pending and 'FROM "catalog_source"' in sql:
+                extract(_register(_source(pending.pop()), "orders", "orders.csv"))
+            return answer
+
+        with connection.execute_wrapper(make_meanwhile):
+            regeneration.rebuild(silent)
+
+        assert (layout.extracts / "shop" / "extract.duckdb").exists()
+        assert regeneration.orchestrator.shown_sources(layout.analytics) == {"shop"}
 
     def test_of_a_deleted_source_go(self, folder, layout):
         (folder / "orders.csv").write_text("id\n1\n")
