@@ -31,6 +31,7 @@ from catalog.services.versions import take_fencing
 from extracts.models import LOG_LIMIT, Run, RunKind, RunState, RunTrigger
 
 TASK = "extracts.tasks.execute_run"
+_TRIES = 5
 logger = structlog.get_logger(__name__)
 
 
@@ -67,15 +68,23 @@ def request_run(
     after the commit.
     """
     owner = table.source if table is not None else source
-    try:
-        with transaction.atomic():
-            run = Run.objects.create(
-                table=table, source=owner, kind=kind, trigger=trigger, requested_by=by
-            )
-            if by is not None:
-                audit.record(action=f"run.{kind}", resource=_subject(run), actor=by)
-    except IntegrityError:
-        return Run.objects.open().get(table=table, source=owner, kind=kind), False
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            with transaction.atomic():
+                run = Run.objects.create(
+                    table=table, source=owner, kind=kind, trigger=trigger, requested_by=by
+                )
+                if by is not None:
+                    audit.record(action=f"run.{kind}", resource=_subject(run), actor=by)
+        except IntegrityError:
+            found = Run.objects.open().filter(table=table, source=owner, kind=kind).first()
+            if found is not None:
+                return found, False
+            # It has ended between the two statements: now there is room for another.
+            if not tries_left:
+                raise
+        else:
+            break
     ring([run.pk])
     return run, True
 
@@ -106,14 +115,16 @@ def claim(run_id: UUID, *, worker: str) -> Run:
     run = Run.objects.select_for_update().filter(free, pk=run_id).first()
     if run is None:
         raise RunNotClaimedError("The run is worked on elsewhere, or over.")
-    if run.source_id is not None and run.table_id is not None:
-        busy = Run.objects.filter(
-            source_id=run.source_id, table__isnull=False, state=RunState.RUNNING,
-            lease_until__gte=now,
-        ).exclude(pk=run.pk)  # fmt: skip
-        if run.source is not None and busy.count() >= run.source.concurrency:
-            raise RunNotClaimedError("The source is busy; the run stays queued.")
+    # The table is locked before its source, as a publish does.
     fencing = take_fencing(run.table_id) if run.table_id else run.fencing + 1
+    if run.source_id is not None and run.table_id is not None:
+        # Locked, so that two workers do not both take the last place.
+        source = Source.objects.select_for_update().get(pk=run.source_id)
+        busy = Run.objects.filter(
+            source=source, table__isnull=False, state=RunState.RUNNING, lease_until__gte=now
+        ).exclude(pk=run.pk)
+        if busy.count() >= source.concurrency:
+            raise RunNotClaimedError("The source is busy; the run stays queued.")
     claimed = Run.objects.filter(free, pk=run_id).update(
         state=RunState.RUNNING,
         lease_until=now + timedelta(seconds=settings.CONFIG.run_lease_seconds),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from extracts.models import Run, RunKind, RunState
@@ -49,6 +50,22 @@ class TestRequestRun:
         second, is_new = runs.request_run(table=table, by=None)
 
         assert (second.pk, is_new) == (first.pk, False)
+
+    def test_starts_anew_when_the_open_one_ends_at_this_moment(self):
+        table = TableFactory()
+        first, _ = runs.request_run(table=table, by=None)
+
+        def end_before_it_is_looked_up(execute, sql, params, many, context):
+            if sql.startswith("SELECT") and 'FROM "extracts_run"' in sql:
+                with connection.cursor() as cursor:
+                    cursor.execute("UPDATE extracts_run SET state = 'succeeded'")
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(end_before_it_is_looked_up):
+            second, is_new = runs.request_run(table=table, by=None)
+
+        assert is_new
+        assert second.pk != first.pk
 
     def test_of_another_kind_or_table_is_another_run(self):
         table = TableFactory()
@@ -103,6 +120,8 @@ class TestClaim:
 
         with pytest.raises(runs.RunNotClaimedError):
             runs.claim(second.pk, worker="b")
+        second.table.refresh_from_db()
+        assert second.table.fencing == 0
 
         Run.objects.filter(pk=first.pk).update(state=RunState.SUCCEEDED)
         assert runs.claim(second.pk, worker="b").state == RunState.RUNNING
