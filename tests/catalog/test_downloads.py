@@ -126,6 +126,12 @@ class TestDownload:
         assert event.actor == analyst
         assert event.resource == "table/orders"
 
+    @pytest.mark.parametrize("asked", ["bytes=1-", "bytes=-50", "items=0-5"])
+    def test_is_written_into_the_audit_whatever_part_is_asked_for(self, api, asked):
+        api.get(URL, headers={"Range": asked})
+
+        assert AuditEvent.objects.get(action="data.download").after["range"] == asked
+
     def test_says_so_when_the_file_is_missing(self, api, layout):
         for file in layout.store.rglob("*.parquet"):
             file.unlink()
