@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from analyst_cli import environment
@@ -50,27 +51,32 @@ def credentials() -> Credentials:
 
     Raises:
         NoServerError: no server is configured.
-        NotSignedInError: there is no token.
+        NotSignedInError: there is no token for this server.
     """
-    address = server()
-    if not address:
+    if not server():
         raise NoServerError("No server is configured.")
+    address = checked_server(server())
     token, email = environment.token(), ""
     if not token:
-        stored = read_json(config_dir() / "token.json")
+        stored = _stored(for_server=address)
         token, email = str(stored.get("access_token") or ""), str(stored.get("email") or "")
     if not token:
         raise NotSignedInError(f"You are not signed in to {address}.")
-    return Credentials(server=checked_server(address), token=checked_token(token), email=email)
+    return Credentials(server=address, token=checked_token(token), email=email)
 
 
 def stored_token(*, for_server: str) -> str:
     """Return the token that is in force, unless it was stored for another server."""
     if environment.token():
         return checked_token(environment.token())
-    if read_json(config_dir() / "config.json").get("server") != for_server:
-        return ""
-    return str(read_json(config_dir() / "token.json").get("access_token") or "")
+    return str(_stored(for_server=for_server).get("access_token") or "")
+
+
+def _stored(*, for_server: str) -> dict[str, Any]:
+    """Return what is kept of the token; nothing of one that belongs to another server."""
+    stored = read_json(config_dir() / "token.json")
+    owner = stored.get("server") or read_json(config_dir() / "config.json").get("server")
+    return stored if owner == for_server else {}
 
 
 def save(*, server: str, token: str, email: str) -> None:
@@ -78,7 +84,8 @@ def save(*, server: str, token: str, email: str) -> None:
     folder = config_dir()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_json(folder / "config.json", {"server": server})
-    write_json(folder / "token.json", {"access_token": token, "email": email}, mode=0o600)
+    kept = {"access_token": token, "email": email, "server": server}
+    write_json(folder / "token.json", kept, mode=0o600)
 
 
 def forget_token() -> bool:

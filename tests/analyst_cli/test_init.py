@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 
 import pytest
 
@@ -40,14 +41,30 @@ class TestInit:
         answer = agnes("query", "SELECT sum(amount)::INT AS s FROM orders", "--json")
         assert json.loads(answer.stdout) == [{"s": 30}]
 
-    def test_stores_the_token_for_the_user_alone(self, init, config):
+    def test_stores_the_token_for_the_user_alone(self, init, config, server):
         init()
 
         assert (config / "token.json").stat().st_mode & 0o777 == 0o600
         assert json.loads((config / "token.json").read_text()) == {
             "access_token": TOKEN,
             "email": "ana@example.com",
+            "server": server.url,
         }
+
+    @pytest.mark.parametrize("way", ["environment", "interrupted"])
+    def test_shows_the_token_to_no_other_server(self, init, agnes, config, monkeypatch, way):
+        init()
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            elsewhere = f"http://127.0.0.1:{other.getsockname()[1]}"
+            if way == "environment":
+                monkeypatch.setenv("AGNES_SERVER", elsewhere)
+            else:  # a sign-in to another server that stored its address and was then killed
+                (config / "config.json").write_text(json.dumps({"server": elsewhere}))
+
+            result = agnes("pull")
+
+        assert result.exit_code == 4
+        assert f"You are not signed in to {elsewhere}." in result.stderr
 
     def test_accepts_a_token_as_an_argument_and_warns(self, agnes, server, folder):
         result = agnes("init", "--server-url", server.url, "--token", TOKEN)
