@@ -76,7 +76,13 @@ class Candidate:
             PartKeyError: ``key`` is not usable, or was written before.
         """
         path = self._place(key)
-        written = write_parquet(batches, path, order=order, progress=self._extracting)
+        try:
+            written = write_parquet(batches, path, order=order, progress=self._extracting)
+        except BaseException:
+            # The caller may have another way to bring this part.
+            path.unlink(missing_ok=True)
+            self._keys.discard(key.lower())
+            raise
         self._rows += written.rows
         failpoint("extract.part_written")
         return CandidatePart(path=path, key=key, rows=written.rows, bytes=written.bytes)

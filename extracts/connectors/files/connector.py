@@ -29,7 +29,7 @@ from catalog.connectors import (
 )
 from extracts.connectors.files.csv_reader import CsvReader
 from extracts.connectors.files.fingerprint import Fingerprint
-from extracts.connectors.files.keys import checked_keys, spelled_key
+from extracts.connectors.files.keys import OutOfOrderError, checked_keys, spelled_key
 from extracts.connectors.files.listing import SourceFile, supported_files, table_files
 from extracts.connectors.files.parquet_reader import ParquetReader
 from extracts.connectors.files.session import is_about_data, session
@@ -45,6 +45,7 @@ _READING = 1
 
 _VECTOR_ROWS = 2048
 _BATCH_CELLS = 400_000
+_MANY_COLUMNS = 100
 
 
 class FilesConnector(Connector):
@@ -131,14 +132,12 @@ def _write(
 ) -> CandidatePart:
     reader = _reader(connection, files, table, out.scratch)
     key = spelled_key(table.primary_key, [column.name for column in reader.columns])
-    batch_rows = _batch_rows(len(reader.columns))
+    if len(reader.columns) > _MANY_COLUMNS:
+        # Each thread holds vectors for every column and every step of its conversion.
+        connection.execute("SET threads = 1")
     try:
         reader.check()
-        rows = connection.execute(reader.query()).to_arrow_reader(batch_rows)
-        if key:
-            rows = sorted_rows(connection, rows, key, scratch=out.scratch, batch_rows=batch_rows)
-            rows = checked_keys(rows, key)
-        return out.write(rows, order=key)
+        return _write_in_order(connection, reader, key, out)
     except AgnesError:
         _refuse_changed(files, before)
         raise
@@ -147,6 +146,24 @@ def _write(
         if not is_about_data(error):
             raise
         raise reader.explain(error) from error
+
+
+def _write_in_order(
+    connection: duckdb.DuckDBPyConnection, reader: Reader, key: tuple[str, ...], out: Output
+) -> CandidatePart:
+    """Write all rows sorted by ``key``, if there is one."""
+    batch_rows = _batch_rows(len(reader.columns))
+    rows = connection.execute(reader.query()).to_arrow_reader(batch_rows)
+    if not key:
+        return out.write(rows)
+    try:
+        # Most exports are sorted by their key; those that are not show it soon.
+        return out.write(checked_keys(rows, key, is_sorted=False), order=key)
+    except OutOfOrderError:
+        reader.rewind()
+        rows = connection.execute(reader.query()).to_arrow_reader(batch_rows)
+        rows = sorted_rows(connection, rows, key, scratch=out.scratch, batch_rows=batch_rows)
+        return out.write(checked_keys(rows, key), order=key)
 
 
 def _reader(

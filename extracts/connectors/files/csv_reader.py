@@ -90,6 +90,9 @@ class CsvReader:
             if sheet.file.is_gzip:
                 check_gzip(sheet.file)
 
+    def rewind(self) -> None:
+        """Begin again: the next query gives all rows once more, as every one does."""
+
     def query(self) -> str:
         """Return the query for all rows, in the order of the files."""
         columns = ", ".join(kind.cast(name) for name, kind in self._types.items())

@@ -41,6 +41,9 @@ _MIXTURES = {
     frozenset({"DATE", "TIMESTAMP"}): "TIMESTAMP",
 }
 
+# Every pattern of every column is compiled on its own, which takes memory.
+_COLUMNS_AT_ONCE = 24
+
 # Conditions that are cheaper than the patterns and refuse what a cast would change.
 _FAITHFUL = {
     "BOOLEAN": "lower({v}) IN ('true', 'false')",
@@ -98,11 +101,13 @@ def guess_types(
     for sample in samples:
         described = connection.execute(f"DESCRIBE {sample}").fetchall()
         present = [str(column[0]) for column in described]
-        asked = ", ".join(f"bit_or({_look(name)})" for name in present)
-        row = connection.execute(f"SELECT {asked} FROM ({sample})").fetchone()  # noqa: S608  quoted
-        assert row is not None, "an aggregation gives one row"
-        for name, found in zip(present, row, strict=True):
-            looks[name] |= found or 0
+        for start in range(0, len(present), _COLUMNS_AT_ONCE):
+            some = present[start : start + _COLUMNS_AT_ONCE]
+            asked = ", ".join(f"bit_or({_look(name)})" for name in some)
+            row = connection.execute(f"SELECT {asked} FROM ({sample})").fetchone()  # noqa: S608  quoted
+            assert row is not None, "an aggregation gives one row"
+            for name, found in zip(some, row, strict=True):
+                looks[name] |= found or 0
     return {name: ColumnType(kind=_kind(found)) for name, found in looks.items()}
 
 

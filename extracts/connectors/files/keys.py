@@ -39,22 +39,33 @@ def spelled_key(key: tuple[str, ...], names: list[str]) -> tuple[str, ...]:
     return tuple(spelled[name.lower()] for name in key)
 
 
-def checked_keys(rows: pa.RecordBatchReader, key: tuple[str, ...]) -> pa.RecordBatchReader:
+class OutOfOrderError(Exception):
+    """Rows that were hoped to be sorted are not."""
+
+
+def checked_keys(
+    rows: pa.RecordBatchReader, key: tuple[str, ...], *, is_sorted: bool = True
+) -> pa.RecordBatchReader:
     """Return the same rows, which are sorted by ``key``; nulls count as equal.
 
-    The reader raises :class:`DuplicateKeyError` when it meets two rows with the same key.
+    The reader raises :class:`DuplicateKeyError` when it meets two rows with the same key, and
+    without ``is_sorted`` :class:`OutOfOrderError` when it meets a row before its turn.
     """
-    return pa.RecordBatchReader.from_batches(rows.schema, _checked(rows, key))
+    return pa.RecordBatchReader.from_batches(rows.schema, _checked(rows, key, is_sorted))
 
 
-def _checked(rows: pa.RecordBatchReader, key: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+def _checked(
+    rows: pa.RecordBatchReader, key: tuple[str, ...], is_sorted: bool
+) -> Iterator[pa.RecordBatch]:
     last = None
     for batch in rows:
         if batch.num_rows == 0:
             continue
         keys = pa.Table.from_batches([batch]).select(list(key))
         joined = keys if last is None else pa.concat_tables([last, keys])
-        if joined.num_rows > 1 and _has_equal_neighbours(joined):
+        if not is_sorted and not _is_in_order(joined):
+            raise OutOfOrderError
+        if _has_equal_neighbours(joined):
             columns = ", ".join(key)
             raise DuplicateKeyError(
                 f"Several rows have the same values in the primary key ({columns}).",
@@ -64,7 +75,14 @@ def _checked(rows: pa.RecordBatchReader, key: tuple[str, ...]) -> Iterator[pa.Re
         yield batch
 
 
+def _is_in_order(keys: pa.Table) -> bool:
+    places = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.schema.names])
+    return bool(places.equals(pa.array(range(keys.num_rows), pa.uint64())))
+
+
 def _has_equal_neighbours(keys: pa.Table) -> bool:
+    if keys.num_rows < 2:
+        return False
     equal = None
     for column in keys.columns:
         before, after = column.slice(0, len(column) - 1), column.slice(1)

@@ -32,13 +32,18 @@ class ParquetReader:
             PartsDifferError: a column has types in two files that do not fit together.
         """
         self._names = [file.name for file in files]
-        parts = [_plain(file, scratch, number) for number, file in enumerate(files)]
+        self._connection = connection
+        self._parts = [_plain(file, scratch, number) for number, file in enumerate(files)]
+        self.rewind()
+
+    def rewind(self) -> None:
+        """Begin again: the next query gives all rows once more, a second one only the rest."""
         try:
-            rows = read_parts(parts)
+            rows = read_parts(self._parts)
         except DamagedFileError as error:
             raise self.explain(error) from error
         self.columns = column_specs(rows.schema)
-        connection.register(_VIEW, rows)
+        self._connection.register(_VIEW, rows)
 
     def check(self) -> None:
         """Everything is checked while it is read."""

@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 from agnes_site.core.sql import quote_identifier, quote_literal, quote_literals
 from extracts.engine.columns import duckdb_type
 
-_RUN_BYTES = 16 * 1024 * 1024
+_RUN_BYTES = 12 * 1024 * 1024
 _GROUPS_IN_RUN = 32
+_RANGE_MEMORY = "40MB"
 
 
 def sorted_rows(
@@ -110,6 +111,9 @@ def _ranges(
     paths = quote_literals(str(path) for path in runs.paths)
     order = ", ".join(quote_identifier(name) for name in runs.key)
     bounds = [None, *_as_sql(connection, runs.bounds()), None]
+    # The ranges are small; threads and caches would cost memory for nothing.
+    connection.execute(f"SET memory_limit = '{_RANGE_MEMORY}'")
+    connection.execute("SET threads = 1")
     for low, high in pairwise(bounds):
         conditions = _between(runs.key, low, high) or ["true"]
         query = (

@@ -85,6 +85,18 @@ class TestCandidate:
         with pytest.raises(PartKeyError, match="two parts"):
             candidate.write(rows(2), key="A")
 
+    def test_forgets_a_part_that_failed(self, candidate):
+        def broken():
+            yield pa.record_batch({"id": [1]})
+            raise OSError("the source went away")
+
+        schema = pa.schema({"id": pa.int64()})
+        with pytest.raises(OSError, match="went away"):
+            candidate.write(pa.RecordBatchReader.from_batches(schema, broken()), key="a")
+
+        assert list((candidate.folder / "parts").iterdir()) == []
+        assert candidate.write(rows(1, 2), key="a").rows == 2
+
     def test_reports_what_it_wrote(self, tmp_path):
         seen = []
         candidate = Candidate(
