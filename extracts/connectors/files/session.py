@@ -24,10 +24,10 @@ def session(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         "autoload_known_extensions": False,
         "autoinstall_known_extensions": False,
         "preserve_insertion_order": True,
-        "enable_progress_bar": False,
     }
     with duckdb.connect(config=config) as connection:
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
         yield connection
 
 
