@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from access.models import ADMIN, AccessToken, Group, User
-from access.services import groups, tokens
+from access.services import groups, tokens, users
 from agnes_site.core.storage import write_private
 from agnes_site.core.version import VERSION
 
@@ -52,10 +52,9 @@ def _person(known: dict[str, str], email: str, name: str) -> Person:
     user = User.objects.filter(email=email).first()
     password = known.get("password") or secrets.token_urlsafe(9)
     if user is None:
-        user = User.objects.create_user(email, password, name=name)
+        user = users.create_user(email=email, password=password, name=name, by=None)
     elif not user.check_password(password):
-        user.set_password(password)
-        user.save(update_fields=["password"])
+        users.set_password(user=user, password=password, by=None)
     token = known.get("token", "")
     is_valid = AccessToken.objects.filter(
         user=user, hash=tokens.hash_of(token), revoked_at__isnull=True

@@ -6,12 +6,11 @@ import getpass
 import sys
 from typing import Any
 
-from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from access.models import ADMIN, Group, MembershipSource, User
-from access.services import groups, tokens
+from access.services import groups, tokens, users
 
 
 class Command(BaseCommand):
@@ -31,13 +30,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Create what is missing; safe to repeat."""
-        email = options["email"]
-        user = User.objects.filter(email__iexact=email).first()
-        if user is None:
-            user = User.objects.create_user(email, _password(from_stdin=options["password_stdin"]))
-        elif options["password_stdin"]:
-            user.set_password(_password(from_stdin=True))
-            user.save(update_fields=["password"])
+        try:
+            user = _user(options["email"], from_stdin=options["password_stdin"])
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        if not user.is_active:
+            groups.set_active(user=user, is_active=True, by=None)
         if not user.is_admin:
             groups.add_member(
                 group=Group.objects.get(name=ADMIN),
@@ -51,10 +49,17 @@ class Command(BaseCommand):
             self.stdout.write(made.secret)
 
 
+def _user(email: str, *, from_stdin: bool) -> User:
+    user = User.objects.filter(email__iexact=email).first()
+    if user is None:
+        return users.create_user(email=email, password=_password(from_stdin=from_stdin), by=None)
+    if from_stdin:
+        users.set_password(user=user, password=_password(from_stdin=True), by=None)
+    return user
+
+
 def _password(*, from_stdin: bool) -> str:
     given = sys.stdin.readline().rstrip("\n") if from_stdin else getpass.getpass("New password: ")
-    try:
-        validate_password(given)
-    except ValidationError as error:
-        raise CommandError(" ".join(error.messages)) from error
+    if not given:
+        raise CommandError("An administrator needs a password.")
     return given
