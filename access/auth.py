@@ -109,7 +109,10 @@ class AnyUser(HttpBearer):
 
 
 class AdminUser(AnyUser):
-    """Administrators only; a token with scopes needs the scope ``admin``."""
+    """Administrators only; a token with scopes needs the scope ``admin``.
+
+    A token that is limited to some tables never administers: it could lift its own limit.
+    """
 
     def __call__(self, request: HttpRequest) -> Caller:
         """Return the administrator who is calling.
@@ -119,7 +122,10 @@ class AdminUser(AnyUser):
         """
         caller = super().__call__(request)
         token = caller.user.token
-        if not caller.user.is_admin or (token and token.scopes and "admin" not in token.scopes):
+        is_limited = token is not None and bool(
+            token.only or (token.scopes and "admin" not in token.scopes)
+        )
+        if not caller.user.is_admin or is_limited:
             raise AdminRequiredError("Admin access required.")
         return caller
 

@@ -105,3 +105,22 @@ class TestAdministrators:
             groups.remove_member(membership=membership, by=admin)
         with pytest.raises(groups.LastAdminError):
             groups.set_active(user=admin, is_active=False, by=admin)
+
+
+class TestAdminUser:
+    @pytest.mark.parametrize(
+        ("limits", "status"),
+        [
+            ({}, 200),
+            ({"scopes": ["admin"]}, 200),
+            ({"scopes": ["read"]}, 403),
+            ({"only": ["orders"]}, 403),
+            ({"only": ["orders"], "scopes": ["admin"]}, 403),
+        ],
+    )
+    def test_keeps_limited_tokens_out(self, client, admin, limits, status):
+        secret = _token(admin, **limits)
+
+        response = client.get("/api/admin/groups", headers={"Authorization": f"Bearer {secret}"})
+
+        assert response.status_code == status
