@@ -185,6 +185,10 @@ class TableName(UuidModel):
         return self.name
 
 
+# `name__lower` finds a name by the index of its constraint; `name__iexact` reads all of them.
+TableName._meta.get_field("name").register_lookup(Lower)
+
+
 class DescriptionSource(models.TextChoices):
     """Who described a column."""
 

@@ -15,7 +15,7 @@ from agnes_site.core.errors import ConflictError, InvalidInputError, NotFoundErr
 from catalog import connectors, schedules
 from catalog.connectors import QueryMode
 from catalog.models import Folder, Source, Table, TableName
-from catalog.services import showing
+from catalog.services import folders, showing
 from catalog.services.sources import checked_settings
 
 EDITABLE = (
@@ -69,7 +69,7 @@ def register_table(
         TableInvalidError: a rule of the registry is broken; the message says which.
     """
     table = precheck_table(source=source, name=name, **fields)
-    table.registered_by, table.folder = by, _folder(folder)
+    table.registered_by, table.folder = by, _folder(folder, by=by)
     table.save()
     _add_names(table, original=name.strip())
     showing.changed(table)
@@ -109,24 +109,25 @@ def update_table(*, table: Table, by: User | None, **fields: Any) -> list[str]:
     table = Table.objects.select_for_update(of=("self",)).select_related("source").get(pk=table.pk)
     before = audit.snapshot(table, EDITABLE)
     if isinstance(fields.get("folder"), str):
-        fields["folder"] = _folder(fields["folder"])
+        fields["folder"] = _folder(fields["folder"], by=by)
     leaves_materialized = fields.get("query_mode", table.query_mode) != QueryMode.MATERIALIZED
     if leaves_materialized and "source_query" not in fields:
         fields["source_query"] = ""
-    showing.changed(table)  # the groups that lose it with its old folder
     changed = [name for name, value in fields.items() if getattr(table, name) != value]
+    if not changed:
+        return []
+    showing.changed(table)  # the groups that lose it with its old folder
     for name in changed:
         setattr(table, name, fields[name])
     _check(table)
     table.save(update_fields=changed)
     showing.changed(table)
-    if changed:
-        after = audit.snapshot(table, EDITABLE)
-        audit.record(
-            action="update_table", resource=f"table/{table.name}", actor=by,
-            before={name: before[name] for name in changed if name in before},
-            after={name: after[name] for name in changed if name in after},
-        )  # fmt: skip
+    after = audit.snapshot(table, EDITABLE)
+    audit.record(
+        action="update_table", resource=f"table/{table.name}", actor=by,
+        before={name: before[name] for name in changed if name in before},
+        after={name: after[name] for name in changed if name in after},
+    )  # fmt: skip
     return changed
 
 
@@ -155,7 +156,7 @@ def find_table(name: str, *, among: Any = None) -> Table:
     tables = tables.select_related("source", "current_version")
     found: Table | None
     if name.isascii():
-        found = tables.filter(names__name__iexact=name).first()
+        found = tables.filter(names__name__lower=name.lower()).first()
     else:
         alias = find_name(name)
         found = tables.filter(pk=alias.table_id).first() if alias else None
@@ -166,7 +167,7 @@ def find_table(name: str, *, among: Any = None) -> Table:
 
 def find_name(name: str) -> TableName | None:
     """Return the name or alias of a table that is ``name``, written in any case."""
-    found = TableName.objects.filter(name__iexact=name).first()
+    found = TableName.objects.filter(name__lower=name.lower()).first()
     if found is None and not name.isascii():
         # SQLite ignores the case of ASCII letters only. All spellings of a name have one slug.
         near = TableName.objects.filter(
@@ -214,14 +215,14 @@ def _check(table: Table) -> None:
         raise TableInvalidError(" ".join(messages), fields=sorted(error.message_dict)) from None
 
 
-def _folder(name: str) -> Folder | None:
+def _folder(name: str, *, by: User | None) -> Folder | None:
     if not name.strip():
         return None
     found = Folder.objects.filter(slug__iexact=name.strip()).first()
     if found is None:
         taken = set(Folder.objects.values_list(Lower("slug"), flat=True))
-        found = Folder.objects.create(
-            slug=slugs.slug(name.strip(), taken=taken), display_name=name.strip()[:200]
+        found = folders.add_folder(
+            slug=slugs.slug(name.strip(), taken=taken), display_name=name.strip()[:200], by=by
         )
     return found
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
-from catalog.models import Folder, Table, TableName
+from access.models import AuditEvent, Group
+from catalog.models import Folder, Source, Table, TableName
 from catalog.services import registry
 from tests.factories import SourceFactory, TableFactory
 
@@ -15,8 +16,8 @@ def register(db):
     """Register a table of one source: ``register("orders")``."""
     source = SourceFactory(slug="shop")
 
-    def add(name: str, **fields) -> Table:
-        return registry.register_table(source=source, name=name, by=None, **fields)
+    def add(name: str, by=None, **fields) -> Table:
+        return registry.register_table(source=source, name=name, by=by, **fields)
 
     return add
 
@@ -91,6 +92,12 @@ class TestNames:
 
 
 class TestFindTable:
+    def test_costs_the_same_at_any_size(self, register):
+        register("orders")
+        found = Table.objects.filter(names__name__lower="orders").order_by()
+
+        assert "SCAN" not in found.explain() or connection.vendor != "sqlite"
+
     def test_looks_only_among_what_it_is_given(self, register, analyst):
         register("orders")
 
@@ -105,12 +112,33 @@ class TestFindTable:
             registry.find_table(name)
 
 
+class TestUpdateTable:
+    def test_that_changes_nothing_moves_nothing(self, register):
+        table = register("orders", folder="Sales", description="One row an order.")
+        stamps = set(Group.objects.values_list("stamp", flat=True))
+        shown = Source.objects.get(slug="shop").stamp
+
+        changed = registry.update_table(
+            table=table, by=None, folder="sales", description="One row an order."
+        )
+
+        assert changed == []
+        assert set(Group.objects.values_list("stamp", flat=True)) == stamps
+        assert Source.objects.get(slug="shop").stamp == shown
+
+
 class TestFolders:
     def test_are_made_once_for_all_spellings(self, register):
         first, second = register("orders", folder="Sales 1"), register("lines", folder="sales_1")
 
         assert first.folder == second.folder == Folder.objects.get()
         assert first.folder.display_name == "Sales 1"
+
+    def test_that_are_made_are_in_the_audit(self, register, admin):
+        register("orders", folder="Sales", by=admin)
+
+        made = AuditEvent.objects.get(action="folder.create")
+        assert (made.actor, made.resource) == (admin, "folder/Sales")
 
     def test_that_are_gone_leave_their_tables(self, register):
         table = register("orders", folder="Sales")
