@@ -67,7 +67,8 @@ def main(
         ]
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    click.echo(report.summary([figure for section in sections for figure in section.figures]))
+    figures = [figure for section in sections for figure in section.figures]
+    click.echo("\n".join(report.summary(figures)))
     if is_whole if write is None else write:
         today = datetime.now(tz=UTC).date()
         report.write(report.page(sections, facts=machine.facts(), today=today))

@@ -19,10 +19,11 @@ def facts() -> dict[str, str]:
     """Return what a reader must know to compare the figures with others."""
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    kernel = platform.release().partition("-")[0]
     is_embedded = not os.environ.get("DATABASE_URL")
     return {
         "Machine": f"{os.cpu_count()} cores, {memory:.0f} GiB of memory, {platform.machine()}",
-        "System": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+        "System": f"{platform.system()} {kernel}, Python {platform.python_version()}",
         "Packages": packages,
         "Database": f"SQLite {sqlite3.sqlite_version}" if is_embedded else "PostgreSQL and Redis",
         "Code": _commit(),

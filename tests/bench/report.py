@@ -36,35 +36,35 @@ def line(figure: Figure) -> str:
 
 def page(sections: Sequence[Section], *, facts: Mapping[str, str], today: date) -> str:
     """Return the page."""
+    busy = ", ".join(f"{section.name} {section.busy:.0%}" for section in sections)
     head = [
         "<!-- Written by `make bench`; measure again instead of changing it. -->",
         "",
         "# Performance",
         "",
-        f"Measured on {today.isoformat()} by `make bench`, in one run on one machine. Times are "
-        "medians. A ratio compares two things of the same run, so it says more than a time; each "
-        "result was checked before it was counted. A budget that is missed says so.",
+        f"Measured on {today.isoformat()} by `make bench`, in one run on one machine. Times are",
+        "medians. A ratio compares two things of the same run, so it says more than a time. Each",
+        "result was checked before it was counted.",
         "",
         *(f"- {name}: {fact}" for name, fact in facts.items()),
-        "- Processors in use by others just before: "
-        + ", ".join(f"{section.name} {section.busy:.0%}" for section in sections),
+        f"- Processors in use by others just before: {busy}",
         "",
-        summary([figure for section in sections for figure in section.figures]),
+        *summary([figure for section in sections for figure in section.figures]),
     ]
     return "\n".join(head + [text for section in sections for text in _section(section)]) + "\n"
 
 
-def summary(figures: Sequence[Figure]) -> str:
-    """Return how many budgets are met, and which are missed or not measured."""
+def summary(figures: Sequence[Figure]) -> list[str]:
+    """Return lines that say how many budgets are met, and which are missed or not measured."""
     judged = [figure for figure in figures if figure.verdict in ("met", "missed")]
-    missed = [figure.what for figure in judged if figure.verdict == "missed"]
-    absent = [figure.what for figure in figures if figure.value is None]
-    said = f"{len(judged) - len(missed)} of {len(judged)} budgets are met."
+    missed = [f"- {figure.what}" for figure in judged if figure.verdict == "missed"]
+    absent = [f"- {figure.what}" for figure in figures if figure.value is None]
+    lines = [f"{len(judged) - len(missed)} of {len(judged)} budgets are met."]
     if missed:
-        said += f" Missed: {'; '.join(missed)}."
+        lines += ["", "Missed:", "", *missed]
     if absent:
-        said += f" Not measured: {'; '.join(absent)}."
-    return said
+        lines += ["", "Not measured:", "", *absent]
+    return lines
 
 
 def write(text: str, path: Path = PAGE) -> None:

@@ -61,7 +61,9 @@ class TestPage:
 
         page = report.page([section], facts={"Machine": "2 cores"}, today=date(2026, 11, 21))
 
-        assert "1 of 2 budgets are met. Missed: a start. Not measured: an install." in page
+        assert (
+            "1 of 2 budgets are met.\n\nMissed:\n\n- a start\n\nNot measured:\n\n- an install\n"
+        ) in page
         assert "| a start | 90.0 ms |  |  | ≤ 60 ms | missed |" in page
         assert "It needs the registry." in page
         assert "start 25%" in page
