@@ -9,12 +9,15 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
 from agnes_site.core.failpoints import failpoint
+from agnes_site.core.storage import locked
 from catalog.models import Table, TablePart, TableVersion
 
 
 @transaction.atomic
 def thin_out(*, table: Table, kept: int) -> int:
     """Forget all but the newest ``kept`` versions of a table, never the one in service."""
+    # Locked, so that nobody rolls back to a version while it goes.
+    table = Table.objects.select_for_update().get(pk=table.pk)
     newest = list(table.versions.order_by("-number").values_list("pk", flat=True)[:kept])
     old = table.versions.exclude(Q(pk__in=newest) | Q(pk=table.current_version_id))
     count = old.count()
@@ -40,11 +43,13 @@ def collect_garbage(*, store: Path, older_than_seconds: float) -> list[Path]:
     for folder in sorted(path for path in store.iterdir() if path.is_dir()):
         old = {path.stem: path for path in folder.glob("*.parquet") if _is_older(path, limit)}
         for sha256 in old.keys() - _named(list(old)):
-            # Asked again for this one file: a version may have named it since.
-            if not _named([sha256]) and _is_older(old[sha256], limit):
+            # Asked again for this one file: it may have been taken up or named since.
+            with locked(folder):
+                if _named([sha256]) or not _is_older(old[sha256], limit):
+                    continue
                 old[sha256].unlink(missing_ok=True)
-                failpoint("retention.file_deleted")
-                removed.append(old[sha256])
+            failpoint("retention.file_deleted")
+            removed.append(old[sha256])
     return removed
 
 

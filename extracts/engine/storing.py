@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from agnes_site.core.storage import fsync_file, fsync_folder, locked
 from extracts.engine.validation import ValidatedPart
 
 # Anybody on the machine may read a stored file where its folder lets them; nobody changes it.
@@ -20,22 +21,27 @@ def store_part(part: ValidatedPart, *, store: Path) -> Path:
     """Move the file of ``part`` into the store and return its place there.
 
     A file of the same hash that is already there stays; one of another size, which is damaged,
-    is replaced. Safe to repeat; the store must be on the file system of the file.
+    is replaced. Its time says that it was taken up now: the clean-up of unused files leaves it
+    alone until a commit names it. Safe to repeat; the store must be on the file system of the file.
 
     Raises:
         FileNotFoundError: the file is neither where ``part`` says nor in the store.
     """
     place = stored_path(store, part.sha256)
     _make_folder(place.parent)
-    if _size(place) == part.bytes:
-        part.path.unlink(missing_ok=True)
-    else:
-        part.path.chmod(_MODE)
-        _sync(part.path)
-        part.path.replace(place)
+    # Not while unused files are removed: this one may be among them until its time is renewed.
+    with locked(place.parent):
+        if _size(place) == part.bytes:
+            os.utime(place)
+            part.path.unlink(missing_ok=True)
+        else:
+            part.path.chmod(_MODE)
+            fsync_file(part.path)
+            part.path.replace(place)
+            os.utime(place)
     # Also where the file was there: whoever put it there may have been killed before this.
-    _sync(place)
-    _sync(place.parent)
+    fsync_file(place)
+    fsync_folder(place.parent)
     return place
 
 
@@ -50,12 +56,4 @@ def _make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    _sync(folder.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    fsync_folder(folder.parent)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +57,7 @@ def publish(*, table: Table, run: Run, candidate: Candidate) -> tuple[TableVersi
         raise NoPartsError(f"Nothing would be left of {table.name}.")
     combined = None
     if candidate.combined is not None:
-        _keep(candidate.combined, layout.store)
+        engine.store(candidate.combined, store=layout.store)
         combined = Combined(
             sha256=candidate.combined.sha256,
             md5=candidate.combined.md5,
@@ -107,17 +106,11 @@ def stored_paths(table: Table) -> list[tuple[str, Path]]:
 
 
 def _stored(store: Path, part: engine.ValidatedPart) -> StoredPart:
-    _keep(part, store)
+    engine.store(part, store=store)
     return StoredPart(
         key=part.key, sha256=part.sha256, md5=part.md5, bytes=part.bytes, rows=part.rows,
         min_key=part.order_min, max_key=part.order_max,
     )  # fmt: skip
-
-
-def _keep(part: engine.ValidatedPart, store: Path) -> None:
-    place = engine.store(part, store=store)
-    # Taken up again: the clean-up of unused files leaves it alone until the commit names it.
-    os.utime(place)
 
 
 def _kept(table: Table, candidate: Candidate) -> list[StoredPart]:

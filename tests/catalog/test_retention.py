@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connection
 
+from agnes_site.core import storage
 from catalog.services import retention, versions
 from catalog.services.versions import Combined
 from tests.factories import TableFactory, publish, stored_file, stored_part
@@ -24,6 +27,13 @@ def _age(layout, seconds: float) -> None:
 def _collected(layout) -> set[str]:
     removed = retention.collect_garbage(store=layout.store, older_than_seconds=HOUR)
     return {path.stem for path in removed}
+
+
+def _collected_apart(layout) -> set[str]:
+    try:
+        return _collected(layout)
+    finally:
+        connection.close()
 
 
 def _in_store(layout) -> set[str]:
@@ -103,6 +113,20 @@ class TestCollectGarbage:
         assert _collected(layout) == set()
         _age(layout, 2 * HOUR)
         assert _collected(layout) == {fresh.sha256}
+
+    @pytest.mark.django_db(transaction=True)
+    def test_keeps_what_a_publish_takes_up_at_this_moment(self, layout, table):
+        old = layout.stored(stored_file(layout, b"published once").sha256)
+        _age(layout, 2 * HOUR)
+
+        with ThreadPoolExecutor() as executor:
+            with storage.locked(old.parent):
+                collecting = executor.submit(_collected_apart, layout)
+                time.sleep(0.3)
+                os.utime(old)
+            assert collecting.result() == set()
+
+        assert old.exists()
 
     def test_keeps_the_file_of_a_version_rolled_back_to(self, layout, table):
         old = stored_file(layout, b"old")
