@@ -188,15 +188,14 @@ class CsvReader:
     def _rejected_row(self, sheet: _Sheet) -> CsvRowError | None:
         """Return the error for the first row that is not well formed."""
         scan = self._scan([sheet], more_options=", store_rejects = true, rejects_limit = 1000")
-        with self._connection.cursor() as cursor:
-            try:
-                for _ in cursor.execute(scan).to_arrow_reader(2048):
-                    pass
-                row = cursor.execute(
-                    "SELECT line, error_type::VARCHAR FROM reject_errors ORDER BY line LIMIT 1"
-                ).fetchone()
-            except (duckdb.Error, OSError):
-                return None
+        try:
+            for _ in self._connection.execute(scan).to_arrow_reader(2048):
+                pass
+            row = self._connection.execute(
+                "SELECT line, error_type::VARCHAR FROM reject_errors ORDER BY line LIMIT 1"
+            ).fetchone()
+        except (duckdb.Error, OSError):
+            return None
         if row is None:
             return None
         line, kind = row
@@ -231,11 +230,10 @@ class CsvReader:
             f"SELECT * FROM (SELECT row_number() OVER () AS {quote_identifier('row')}, {marked} "  # noqa: S608  quoted
             f"FROM ({self._scan([sheet])})) WHERE {is_any} LIMIT 1"
         )
-        with self._connection.cursor() as cursor:
-            try:
-                yield from cursor.execute(query).fetchall()
-            except duckdb.Error:
-                return
+        try:
+            yield from self._connection.execute(query).fetchall()
+        except duckdb.Error:
+            return
 
 
 _PROBLEMS = {

@@ -628,7 +628,7 @@ class TestMemory:
         with duckdb.connect() as connection:
             columns = ", ".join(f"(i * {n + 7919} % 1000003) AS c{n}" for n in range(300))
             connection.execute(
-                f"COPY (SELECT {columns} FROM range(1, 30_001) t(i)) TO '{folder / 'wide.csv'}'"
+                f"COPY (SELECT {columns} FROM range(1, 15_001) t(i)) TO '{folder / 'wide.csv'}'"
             )
         program = (
             "import sys\nfrom pathlib import Path\n"

@@ -1,20 +1,14 @@
-"""A candidate is a folder that only a finished run describes."""
+"""A candidate holds the parts of one run, each in a file of its own."""
 
 from __future__ import annotations
-
-import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from agnes_site.core import failpoints
-from catalog.connectors import ExtractResult
 from extracts.engine.candidate import (
     Candidate,
-    CandidateIncompleteError,
     PartKeyError,
-    read_candidate,
 )
 from extracts.engine.validation import DamagedFileError
 
@@ -29,34 +23,14 @@ def rows(*ids: int) -> pa.RecordBatchReader:
 
 
 class TestCandidate:
-    def test_comes_back_as_it_was_finished(self, candidate):
+    def test_writes_each_part_to_its_own_file(self, candidate):
         parts = (
             candidate.write(rows(1, 2), key="2025-01"),
             candidate.write(rows(3), key="2025-02"),
         )
-        result = ExtractResult(
-            parts=parts,
-            removed_parts=("2024-12",),
-            is_complete=False,
-            state={"since": "2025-02-01"},
-            notes=("one file was empty",),
-        )
 
-        candidate.finish(result)
-
-        assert read_candidate(candidate.folder) == result
-        assert [part.rows for part in parts] == [2, 1]
-        assert pq.read_table(parts[1].path)["id"].to_pylist() == [3]
-
-    def test_removes_its_scratch_folder_when_finished(self, candidate):
-        (candidate.scratch / "spill").write_text("x")
-
-        candidate.finish(ExtractResult())
-
-        assert sorted(path.name for path in candidate.folder.iterdir()) == [
-            "candidate.json",
-            "parts",
-        ]
+        assert [(part.key, part.rows) for part in parts] == [("2025-01", 2), ("2025-02", 1)]
+        assert [pq.read_table(part.path)["id"].to_pylist() for part in parts] == [[1, 2], [3]]
 
     def test_takes_a_copy_that_later_changes_do_not_touch(self, candidate, tmp_path):
         path = tmp_path / "theirs.parquet"
@@ -108,52 +82,3 @@ class TestCandidate:
         candidate.write(rows(4), key="b")
 
         assert seen == [("extract", 3), ("extract", 4)]
-
-
-class TestReadCandidate:
-    def test_refuses_an_unfinished_run(self, candidate):
-        candidate.write(rows(1))
-
-        with pytest.raises(CandidateIncompleteError):
-            read_candidate(candidate.folder)
-
-    @pytest.mark.parametrize(
-        "change",
-        [
-            {"path": "../../etc/passwd"},
-            {"path": "00001.parquet"},
-            {"key": "../x"},
-            {"rows": None},
-            {"path": None},
-        ],
-    )
-    def test_trusts_no_description(self, candidate, change):
-        candidate.finish(ExtractResult(parts=(candidate.write(rows(1)),)))
-        path = candidate.folder / "candidate.json"
-        description = json.loads(path.read_text())
-        description["parts"][0].update(change)
-        path.write_text(json.dumps(description))
-
-        with pytest.raises(CandidateIncompleteError):
-            read_candidate(candidate.folder)
-
-    def test_follows_no_link(self, candidate, tmp_path):
-        part = candidate.write(rows(1))
-        candidate.finish(ExtractResult(parts=(part,)))
-        part.path.rename(tmp_path / "elsewhere.parquet")
-        part.path.symlink_to(tmp_path / "elsewhere.parquet")
-
-        with pytest.raises(CandidateIncompleteError):
-            read_candidate(candidate.folder)
-
-    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"parts": 1}', "nonsense"])
-    def test_refuses_nonsense(self, candidate, text):
-        (candidate.folder / "candidate.json").write_text(text)
-
-        with pytest.raises(CandidateIncompleteError):
-            read_candidate(candidate.folder)
-
-
-class TestFailpoints:
-    def test_of_a_candidate_exist(self):
-        assert {"extract.part_written", "extract.candidate_written"} <= set(failpoints.NAMES)
