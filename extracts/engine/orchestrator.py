@@ -7,7 +7,6 @@ Within one process DuckDB knows a file by its path, so open what :func:`current`
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ import duckdb
 from agnes_site.core.errors import AgnesError
 from agnes_site.core.failpoints import failpoint
 from agnes_site.core.sql import quote_identifier, quote_literal, quote_literals
+from agnes_site.core.storage import fsync_file, fsync_folder
 from catalog.connectors import QueryMode
 
 LINK_NAME = "server.duckdb"
@@ -154,8 +154,7 @@ def _write(path: Path, *, changed: Sequence[SourceViews], gone: Sequence[str]) -
             _drop(connection, source)
         left_out = [left for views in changed for left in _create(connection, views)]
         connection.execute("CHECKPOINT analytics")
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    fsync_file(path)
     return left_out
 
 
@@ -241,11 +240,7 @@ def _switch(folder: Path, path: Path) -> None:
     beside.symlink_to(path.name)
     # Rename last: a reader sees the old generation or the new one, never none.
     beside.replace(folder / LINK_NAME)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    fsync_folder(folder)
 
 
 def _generations(folder: Path) -> dict[int, Path]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agnes_site.core.errors import ConfigurationError
+from agnes_site.core.storage import fsync_folder
 from extracts.engine.contract.shape import EXTRACT_NAME
 
 _LINKS_NAME = ".links.json"
@@ -84,7 +85,7 @@ class ExtractFolder:
             if not _is_same_file(target, stored_at):
                 _replace_link(self.data / _NEW_LINK, target, stored_at)
         for folder in {(self.data / name).parent for name in wanted} | {self.data}:
-            sync_folder(folder)
+            fsync_folder(folder)
 
     def remove_links_except(self, wanted: Collection[str]) -> None:
         """Remove the links of ours that are not ``wanted`` any more."""
@@ -140,16 +141,7 @@ class ExtractFolder:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(self.path / _LINKS_NAME)
-        sync_folder(self.path)
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        fsync_folder(self.path)
 
 
 def _free_place(path: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ import pyarrow as pa
 
 from agnes_site.core.failpoints import failpoint
 from agnes_site.core.sql import quote_identifier, quote_literal, quote_literals
+from agnes_site.core.storage import fsync_file, fsync_folder
 from catalog.connectors import Attach, QueryMode
-from extracts.engine.contract.folder import ExtractFolder, sync_folder
+from extracts.engine.contract.folder import ExtractFolder
 from extracts.engine.contract.opening import connect
 from extracts.engine.contract.shape import EXTRACT_NAME, RESERVED, ExtractTable, LeftOut
 
@@ -55,7 +55,7 @@ class PreparedExtract:
         final = self.folder / EXTRACT_NAME
         (self.folder / f"{EXTRACT_NAME}.wal").unlink(missing_ok=True)
         (self.folder / f"{EXTRACT_NAME}.tmp").replace(final)
-        sync_folder(self.folder)
+        fsync_folder(self.folder)
         failpoint("regenerate.extract_replaced")
         ExtractFolder(self.folder).remove_links_except(self.files)
 
@@ -164,8 +164,7 @@ def _write(
         connection.execute("USE memory")
         connection.execute("DETACH extract")
     log.unlink(missing_ok=True)
-    with beside.open("rb") as file:
-        os.fsync(file.fileno())
+    fsync_file(beside)
     return left_out
 
 
