@@ -98,8 +98,7 @@ def delete_group(*, group: Group, by: User | None) -> None:
     """
     if group.is_system:
         raise SystemGroupError(f"The group {group.name} cannot be deleted.")
-    for user in User.objects.filter(memberships__group=group).distinct():
-        stamps.move_user(user)
+    stamps.move_members(group)
     audit.record(action="user_group.deleted", resource=f"group/{group.name}", actor=by)
     group.delete()
 

@@ -24,6 +24,11 @@ def move_user(user: User) -> None:
     User.objects.filter(pk=user.pk).update(manifest_stamp=uuid.uuid4())
 
 
+def move_members(group: Group) -> None:
+    """Say that the answers for the members of a group may have changed."""
+    User.objects.filter(memberships__group=group).update(manifest_stamp=uuid.uuid4())
+
+
 def move_holders(resources: Iterable[tuple[str, str]]) -> None:
     """Move the stamps of all groups that hold a grant on any of ``(type, id)``, and of Admin."""
     covered = Q(pk__in=[])
