@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
 from ninja.responses import Status
@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, field_validator
 from access.auth import AuthedRequest
 from catalog import connectors
 from catalog.connectors import DriftPolicy, QueryMode, SyncStrategy
-from catalog.models import Source, Table
+from catalog.models import Incident, Source, Table
 from catalog.services import registry
 from catalog.services.sources import SourceNotFoundError
 
@@ -107,7 +107,7 @@ class TableOut(Schema):
 
     @staticmethod
     def resolve_incidents(table: Table) -> int:
-        return sum(incident.closed_at is None for incident in table.incidents.all())
+        return len(table.incidents.all())
 
     @staticmethod
     def resolve_columns(table: Table) -> list[Any]:
@@ -254,8 +254,8 @@ class RegistryRowOut(TableOut):
 
     @staticmethod
     def resolve_last_sync_error(table: Table) -> str | None:
-        open_ones = [found for found in table.incidents.all() if found.closed_at is None]
-        return open_ones[0].message if open_ones else None
+        found = list(table.incidents.all())
+        return found[0].message if found else None
 
 
 class RegistryOut(Schema):
@@ -351,8 +351,9 @@ def _source_of(data: RegisterIn) -> Source:
 
 
 def _shown(tables: QuerySet[Table]) -> QuerySet[Table]:
+    """Return the tables with what is shown of them; of their incidents only the open ones."""
     return (
         tables.select_related("source", "folder", "current_version")
-        .prefetch_related("columns", "incidents")
+        .prefetch_related("columns", Prefetch("incidents", Incident.objects.filter(closed_at=None)))
         .order_by("name")
     )
