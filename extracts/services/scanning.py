@@ -121,7 +121,7 @@ def _look_for_stranger(file: Path, source: Source) -> None:
     seen = signature(file.parent)
     if source.scan_state.get("extract") == seen:
         return
-    if hashlib.sha256(file.read_bytes()).hexdigest() in source.extract_hashes:
+    if contract.extract_hash(file) in source.extract_hashes:
         source.scan_state = {**source.scan_state, "extract": seen}
         source.save(update_fields=["scan_state"])
         return

@@ -7,7 +7,7 @@ Anything that leaves such a folder is a source.
 
 from __future__ import annotations
 
-from extracts.engine.contract.folder import is_written_by_us
+from extracts.engine.contract.folder import extract_hash, is_written_by_us
 from extracts.engine.contract.opening import (
     ExtractBusyError,
     ExtractDamagedError,
@@ -29,6 +29,7 @@ __all__ = [
     "LeftOut",
     "PreparedExtract",
     "data_file_name",
+    "extract_hash",
     "is_written_by_us",
     "prepare_extract",
     "read_extract",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -36,6 +37,18 @@ Links = dict[str, list[int]]
 def is_written_by_us(folder: Path) -> bool:
     """Say whether an extract folder was made by this server, not by another producer."""
     return (folder / _LINKS_NAME).exists()
+
+
+def extract_hash(file: Path) -> str:
+    """Return the SHA-256 of an ``extract.duckdb``; empty when it is no file that can be read."""
+    try:
+        # Without waiting: opening a pipe would last until somebody writes into it.
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as opened:
+            is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            return hashlib.file_digest(opened, "sha256").hexdigest() if is_regular else ""
+    except OSError:
+        return ""
 
 
 class ExtractFolder:
@@ -126,6 +139,8 @@ class ExtractFolder:
                 yield path
 
     def _known_links(self) -> Links:
+        if _inode(self.path / _LINKS_NAME) is None:
+            return {}
         try:
             links = json.loads((self.path / _LINKS_NAME).read_text())
         except (FileNotFoundError, ValueError):
