@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from django.conf import settings
 from django.db import close_old_connections
 from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Body, Query, Router, Schema
@@ -27,6 +29,10 @@ status_router = Router(tags=["runs"])
 
 STREAM_SECONDS = 25
 _POLL_SECONDS = 0.5
+_RETRY_MS, _RETRY_WITHOUT_PLACE_MS = 500, 3000
+# A stream holds a thread of the web process: most of them stay free for everybody else. Who
+# finds no place is told once how the run is, and asks again.
+_places = threading.BoundedSemaphore(max(1, settings.CONFIG.web_threads // 4))
 
 
 class RunNotFoundError(NotFoundError):
@@ -223,10 +229,11 @@ def _find(run_id: UUID) -> Run:
 
 def _events(run_id: UUID) -> Iterator[bytes]:
     last = b""
-    ends = time.monotonic() + STREAM_SECONDS
-    yield b"retry: 500\n\n"
+    has_place = _places.acquire(blocking=False)
+    ends = time.monotonic() + (STREAM_SECONDS if has_place else 0)
     try:
-        while time.monotonic() < ends:
+        yield b"retry: %d\n\n" % (_RETRY_MS if has_place else _RETRY_WITHOUT_PLACE_MS)
+        while True:
             run = Run.objects.select_related("table", "source").filter(pk=run_id).first()
             if run is None:
                 return
@@ -234,10 +241,12 @@ def _events(run_id: UUID) -> Iterator[bytes]:
             if event != last:
                 yield b"data: " + event + b"\n\n"
                 last = event
-            if not run.is_open:
+            if not run.is_open or time.monotonic() >= ends:
                 return
             time.sleep(_POLL_SECONDS)
     finally:
+        if has_place:
+            _places.release()
         close_old_connections()
 
 

@@ -245,6 +245,25 @@ class TestFollow:
         (event,) = self._events(response.streaming_content)
         assert (event["id"], event["state"]) == (str(run.pk), "succeeded")
 
+    def test_leaves_most_threads_to_others(self, admin_api, orders, settings):
+        run, _ = runs.request_run(table=orders, by=None)
+        url = f"/api/runs/{run.pk}/progress"
+        followed = [
+            admin_api.get(url).streaming_content for _ in range(settings.CONFIG.web_threads // 4)
+        ]
+        for stream in followed:
+            next(stream)
+
+        told = list(admin_api.get(url).streaming_content)
+
+        assert told[0] == b"retry: 3000\n\n"
+        assert [event["state"] for event in self._events(told)] == ["queued"]
+
+        _end(run)
+        for stream in followed:
+            list(stream)
+        assert next(iter(admin_api.get(url).streaming_content)) == b"retry: 500\n\n"
+
     def test_ends_when_the_run_is_gone(self, admin_api, orders):
         run, _ = runs.request_run(table=orders, by=None)
         stream = iter(admin_api.get(f"/api/runs/{run.pk}/progress").streaming_content)
