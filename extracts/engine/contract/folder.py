@@ -44,7 +44,7 @@ def extract_hash(file: Path) -> str:
     try:
         # Without waiting: opening a pipe would last until somebody writes into it.
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(descriptor, "rb") as opened:
+        with os.fdopen(descriptor, "rb") as opened:
             is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
             return hashlib.file_digest(opened, "sha256").hexdigest() if is_regular else ""
     except OSError:
