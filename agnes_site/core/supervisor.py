@@ -48,6 +48,8 @@ def programs(config: Config) -> Mapping[str, list[str]]:
             "--threads", str(config.web_threads),
             "--keep-alive", "75",
             "--graceful-timeout", "5",
+            # It would lie in the home folder, one for all installations of a user.
+            "--no-control-socket",
             # It would lie in the home folder, which a service may not have.
             "--no-control-socket",
         ],
