@@ -329,7 +329,7 @@ class TestCsv:
             (b"PK\x03\x04rest", "a ZIP archive"),
             (b"\0" * 8 + b"DUCK" + b"\0" * 100, "a DuckDB database"),
             (b"PAR1....PAR1", "a Parquet file"),
-            (gzip.compress(b"a\n1\n"), "gzip"),
+            (gzip.compress(b"a\n1\n", mtime=0), "gzip"),
             ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
             (b"a\0b\n1\n", "not text"),
             ("č,b\n1,2\n".encode("cp1250"), "not in UTF-8"),
