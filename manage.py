@@ -7,8 +7,10 @@ import os
 import sys
 
 from django.core.management import execute_from_command_line
+from django.db import DatabaseError
 
 from agnes_site.core.errors import AgnesError
+from agnes_site.core.storage import StorageFullError, as_storage_error
 
 
 def main() -> None:
@@ -17,10 +19,20 @@ def main() -> None:
     try:
         execute_from_command_line(sys.argv)
     except AgnesError as error:
-        sys.stderr.write(f"Error: {error.message}\n")
-        if error.hint:
-            sys.stderr.write(f"hint: {error.hint}\n")
-        sys.exit(1)
+        sys.exit(_told(error))
+    except OSError as error:
+        sys.exit(_told(as_storage_error(error)))
+    except DatabaseError as error:
+        if "disk is full" not in str(error):
+            raise
+        sys.exit(_told(StorageFullError("There is no space left for the database.")))
+
+
+def _told(error: AgnesError) -> int:
+    sys.stderr.write(f"Error: {error.message}\n")
+    if error.hint:
+        sys.stderr.write(f"hint: {error.hint}\n")
+    return 1
 
 
 if __name__ == "__main__":

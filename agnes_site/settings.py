@@ -7,6 +7,7 @@ import django_stubs_ext
 
 from agnes_site.core import failpoints
 from agnes_site.core.config import config
+from agnes_site.core.errors import ConfigurationError
 from agnes_site.core.logs import logging_config
 from agnes_site.core.secrets import persistent_key
 from agnes_site.core.storage import Layout
@@ -74,11 +75,17 @@ TEMPLATES = [
 ]
 
 if CONFIG.database_url:
-    DATABASES = {
-        "default": dj_database_url.parse(
+    try:
+        _database = dj_database_url.parse(
             CONFIG.database_url, conn_max_age=600, conn_health_checks=True
         )
-    }
+    except ValueError:
+        # What is wrong with it would show what is in it.
+        raise ConfigurationError(
+            "DATABASE_URL cannot be used.",
+            hint="Write postgres://user:password@host/name; quote special characters as %40.",
+        ) from None
+    DATABASES = {"default": _database}
 else:
     DATABASES = {
         "default": {

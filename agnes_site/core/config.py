@@ -79,7 +79,10 @@ class Config(BaseModel):
         yaml="server.allowed_hosts",
     )
     bind: str = setting(
-        "127.0.0.1:8000", "Address and port the web server listens on.", env="AGNES_BIND"
+        "127.0.0.1:8000",
+        "Address and port the web server listens on.",
+        env="AGNES_BIND",
+        pattern=r"^[^\s:]+:[0-9]{1,5}$|^\[[0-9A-Fa-f:.]+\]:[0-9]{1,5}$",
     )
     web_threads: int = setting(
         32,

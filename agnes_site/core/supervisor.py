@@ -31,8 +31,9 @@ def check_port(bind: str) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host.strip("[]"), int(port)))
-        except OSError as error:
-            raise PortTakenError(f"Nothing can listen on {bind}: {error.strerror}.") from error
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise PortTakenError(f"Nothing can listen on {bind}: {reason}.") from error
 
 
 def programs(config: Config) -> Mapping[str, list[str]]:

@@ -12,7 +12,6 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from agnes_site.core.errors import AgnesError, ConflictError
-from agnes_site.core.storage import as_storage_error
 from agnes_site.demo import people, server, story
 
 
@@ -43,8 +42,6 @@ class Command(BaseCommand):
             self._run(once=options["once"], scale=options["scale"], seed=options["seed"])
         except KeyboardInterrupt:
             self.stdout.write("\nStopped.")
-        except OSError as error:
-            raise as_storage_error(error) from error
 
     def _run(self, *, once: bool, scale: float, seed: int) -> None:
         config, layout = settings.CONFIG, settings.LAYOUT
