@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, OuterRef, Q, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja.security import HttpBearer
@@ -183,15 +183,11 @@ def caller_of_token(secret: str) -> Caller | None:
 def caller_of_user(user: User) -> Caller:
     """Return the caller for a user who signed in by browser."""
     groups = list(Group.objects.of(user).values_list("pk", "name", "stamp"))
-    lapsed = expired_grants(user).order_by("-expires_at").values_list("expires_at", flat=True)
-    return _caller(user, groups=groups, everyone=None, lapsed_at=lapsed.first())
-
-
-def expired_grants(user: User) -> QuerySet[Grant]:
-    """Return the grants of the groups of ``user`` that have expired."""
-    return Grant.objects.filter(
+    lapsed = Grant.objects.filter(
         Q(group__name=EVERYONE) | Q(group__memberships__user=user), expires_at__lte=timezone.now()
-    )
+    ).order_by("-expires_at")
+    lapsed_at = lapsed.values_list("expires_at", flat=True).first()
+    return _caller(user, groups=groups, everyone=None, lapsed_at=lapsed_at)
 
 
 def _caller(

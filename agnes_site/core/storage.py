@@ -5,16 +5,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from agnes_site.core.errors import AgnesError, InvalidInputError
-
-_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
+from agnes_site.core.errors import AgnesError
 
 
 class StorageFullError(AgnesError):
@@ -84,17 +81,6 @@ class Layout:
     def stored(self, sha256: str) -> Path:
         """Return the place of the stored file with this hash."""
         return self.store / sha256[:2] / f"{sha256}.parquet"
-
-
-def safe_segment(name: str) -> str:
-    """Return ``name`` if it can be one segment of a path and nothing more.
-
-    Raises:
-        InvalidInputError: it holds a separator, starts with a dot, or is too long.
-    """
-    if _SEGMENT.fullmatch(name) is None or name.endswith("."):
-        raise InvalidInputError(f"{name!r} cannot be the name of a file.")
-    return name
 
 
 def fsync_folder(folder: Path) -> None:
