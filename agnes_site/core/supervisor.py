@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import getpass
+import re
 import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from agnes_site.core.config import BASE_DIR, Config
-from agnes_site.core.errors import ConflictError
+from agnes_site.core.errors import ConfigurationError, ConflictError
 from agnes_site.core.storage import Layout
+
+_COMMENT = re.compile(r"\s[;#]|[\r\n]")
 
 
 class PortTakenError(ConflictError):
@@ -73,7 +76,8 @@ def write_supervisord_config(config: Config, layout: Layout, *, logs: Path | Non
     sections = [
         "[supervisord]", "nodaemon = true", "logfile = /dev/null", "logfile_maxbytes = 0",
         "loglevel = warn", f"user = {getpass.getuser()}",
-        f"pidfile = {layout.tmp / 'supervisord.pid'}", f"directory = {BASE_DIR}",
+        f"pidfile = {_plain(layout.tmp / 'supervisord.pid')}",
+        f"directory = {_plain(BASE_DIR)}",
     ]  # fmt: skip
     for name, command in programs(config).items():
         output = logs / f"{name}.log" if logs else Path("/dev/fd/1")
@@ -85,7 +89,8 @@ def write_supervisord_config(config: Config, layout: Layout, *, logs: Path | Non
             "stopwaitsecs = 10",
             "killasgroup = true",
             "redirect_stderr = true",
-            f"stdout_logfile = {output}",
+            # Supervisord fills in names of log files twice.
+            f"stdout_logfile = {_plain(_plain(output))}",
             f"stdout_logfile_maxbytes = {50_000_000 if logs else 0}",
         ]
     path = layout.tmp / "supervisord.conf"
@@ -94,5 +99,20 @@ def write_supervisord_config(config: Config, layout: Layout, *, logs: Path | Non
 
 
 def _quoted(word: str) -> str:
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    escaped = _plain(word).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def _plain(value: object) -> str:
+    """Return ``value`` as supervisord is to read it.
+
+    Raises:
+        ConfigurationError: supervisord would take a part of it for a comment.
+    """
+    text = str(value)
+    if _COMMENT.search(text):
+        raise ConfigurationError(
+            f"{text!r} cannot be a path here: it holds a space before ';' or '#', or a line break.",
+            hint="Move or rename the folder, or set DATA_DIR to another one.",
+        )
+    return text.replace("%", "%%")

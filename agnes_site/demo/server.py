@@ -73,7 +73,8 @@ def _wait_until_ready(config: Config, process: subprocess.Popen[bytes], logs: Pa
             pass  # not up yet
         time.sleep(0.1)
     raise ServerNotReadyError(
-        "The server does not answer.", hint=f"Its logs are in {logs}: web.log says why."
+        "The server does not answer.",
+        hint=f"Its logs are in {logs}: web.log or supervisor.log says why.",
     )
 
 

@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
+import pytest
+from supervisor.options import ServerOptions
+
 from agnes_site.core.config import config
-from agnes_site.core.supervisor import programs
+from agnes_site.core.errors import ConfigurationError
+from agnes_site.core.storage import Layout
+from agnes_site.core.supervisor import programs, write_supervisord_config
 
 
 class TestPrograms:
     def test_leaves_no_control_socket_in_the_home_folder(self):
         assert "--no-control-socket" in programs(config())["web"]
+
+
+class TestWriteSupervisordConfig:
+    @pytest.mark.parametrize("name", ["100 % %(x)s", 'it\'s a "data" folder'])
+    def test_can_be_read_whatever_the_folder_is_called(self, tmp_path, name):
+        layout = Layout(root=tmp_path / name, state=tmp_path / name / "state")
+        layout.create()
+
+        path = write_supervisord_config(config(), layout, logs=layout.root)
+
+        options = ServerOptions()
+        options.realize(["-c", str(path)])
+        assert options.pidfile == str(layout.tmp / "supervisord.pid")
+        logs = [
+            process.stdout_logfile
+            for group in options.process_group_configs
+            for process in group.process_configs
+        ]
+        assert sorted(logs) == [
+            str(layout.root / f"{name}.log") for name in ("beat", "web", "worker")
+        ]
+
+    def test_refuses_a_folder_of_which_a_part_would_be_a_comment(self, tmp_path):
+        layout = Layout(root=tmp_path / "a ;b", state=tmp_path / "state")
+        layout.create()
+
+        with pytest.raises(ConfigurationError, match="space before ';'"):
+            write_supervisord_config(config(), layout)
