@@ -146,7 +146,7 @@ class Installation:
     def _answers(self) -> bool:
         try:
             return requests.get(f"{self.url}/api/ready", timeout=2).ok
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
     def _servers(self) -> dict[str, str]:
