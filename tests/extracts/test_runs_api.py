@@ -248,21 +248,18 @@ class TestFollow:
     def test_leaves_most_threads_to_others(self, admin_api, orders, settings):
         run, _ = runs.request_run(table=orders, by=None)
         url = f"/api/runs/{run.pk}/progress"
-        followed = [
-            admin_api.get(url).streaming_content for _ in range(settings.CONFIG.web_threads // 4)
-        ]
-        for stream in followed:
-            next(stream)
+        followed = [admin_api.get(url) for _ in range(settings.CONFIG.web_threads // 4)]
+        assert {next(each.streaming_content) for each in followed} == {b"retry: 500\n\n"}
+        last, free = admin_api.get(url), admin_api.get(url)
 
-        told = list(admin_api.get(url).streaming_content)
+        told = list(last.streaming_content)
 
         assert told[0] == b"retry: 3000\n\n"
         assert [event["state"] for event in self._events(told)] == ["queued"]
-
-        _end(run)
-        for stream in followed:
-            list(stream)
-        assert next(iter(admin_api.get(url).streaming_content)) == b"retry: 500\n\n"
+        for each in followed:
+            each.close()
+        assert next(free.streaming_content) == b"retry: 500\n\n"
+        free.close()
 
     def test_ends_when_the_run_is_gone(self, admin_api, orders):
         run, _ = runs.request_run(table=orders, by=None)
