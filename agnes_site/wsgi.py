@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 
 from django.core.wsgi import get_wsgi_application
@@ -9,3 +10,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agnes_site.settings")  # noqa: TID251 (Django's)
 
 application = get_wsgi_application()
+
+from access.services import tokens  # noqa: E402 (models are loaded by now)
+
+atexit.register(tokens.uses.flush)

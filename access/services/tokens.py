@@ -17,12 +17,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db import transaction
+import structlog
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from access.models import AccessToken, TokenKind, User
 from access.services import audit, stamps
 from agnes_site.core.errors import InvalidInputError
+
+logger = structlog.get_logger(__name__)
 
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM_LENGTH, _CHECK_LENGTH = 30, 6
@@ -133,11 +136,15 @@ class _Uses:
             self._pending[token_hash] = (timezone.now(), ip)
             if time.monotonic() - self._flushed < _FLUSH_SECONDS:
                 return
-            pending, self._pending = self._pending, {}
             self._flushed = time.monotonic()
-        self._write(pending)
+        try:
+            self.flush()
+        except OperationalError:
+            # Nobody is refused because the time of their last visit could not be written down.
+            logger.warning("The uses of tokens could not be written down", exc_info=True)
 
     def flush(self) -> None:
+        """Write down what is still pending."""
         with self._lock:
             pending, self._pending = self._pending, {}
         self._write(pending)

@@ -30,7 +30,8 @@ def pull(
 ) -> None:
     """Download what has changed on the server.
 
-    Without names it brings all tables you may read and removes those you may not read any more.
+    Without names it brings the tables that are required for you and those you have asked for
+    before, and removes those you may not read any more.
 
     Examples:
 

@@ -43,7 +43,10 @@ class FileEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class TableEntry:
-    """One table of the manifest. ``files`` is empty when its rows stay on the server."""
+    """One table of the manifest. ``files`` is empty when its rows stay on the server.
+
+    A table that is not required is brought when it is asked for, and kept up to date from then on.
+    """
 
     name: str
     version: int
@@ -51,6 +54,7 @@ class TableEntry:
     query_mode: str
     source_type: str
     updated: str
+    is_required: bool
     aliases: tuple[str, ...]
     files: tuple[FileEntry, ...]
 
@@ -101,6 +105,7 @@ def _table(name: str, entry: dict[str, Any]) -> TableEntry:
         query_mode=str(entry.get("query_mode") or "local"),
         source_type=str(entry.get("source_type") or ""),
         updated=str(entry.get("updated") or ""),
+        is_required=entry.get("tier") != "available",
         aliases=tuple(alias for alias in aliases if "\0" not in alias),
         files=() if is_remote else _files(name, entry),
     )

@@ -45,8 +45,14 @@ class Plan:
         return sum(max(0, d.file.size_bytes - staged_bytes(d)) for d in self.downloads)
 
 
-def select(manifest: Manifest, *, names: Collection[str], skip_materialized: bool) -> set[str]:
-    """Return the tables whose files are wanted: those with names, or all.
+def select(
+    manifest: Manifest,
+    *,
+    names: Collection[str],
+    installed: Collection[str],
+    skip_materialized: bool,
+) -> set[str]:
+    """Return the tables whose files are wanted: those named, else the required and installed ones.
 
     Raises:
         UnknownTableError: the manifest lists no such table, or one without a file.
@@ -64,7 +70,9 @@ def select(manifest: Manifest, *, names: Collection[str], skip_materialized: boo
                 f"The rows of {name!r} stay on the server: there is nothing to pull.",
                 hint="`agnes catalog` shows the mode of each table.",
             )
-    chosen = {by_name[name.lower()] for name in names} or set(manifest.tables)
+    chosen = {by_name[name.lower()] for name in names} or {
+        name for name, entry in manifest.tables.items() if entry.is_required or name in installed
+    }
     return {
         name
         for name in chosen

@@ -35,7 +35,8 @@ def _pull(
     workspace: Workspace, client: AgnesClient, request: Request, reporter: Reporter
 ) -> Result:
     record = quick.read_record(workspace)
-    etag = quick.complete_etag(record, server=client.server)
+    # A table that is named may be one that is brought only when asked for.
+    etag = "" if request.tables else quick.complete_etag(record, server=client.server)
     answer = client.get_manifest(etag=etag) if etag else None
     if answer is not None and answer.body is None and quick.is_whole(workspace, record):
         return quick.result(workspace, record)

@@ -38,8 +38,9 @@ def preview(
     answer = client.get_manifest(etag=etag if kept else "")
     manifest = manifests.read(kept if answer.body is None else answer.body)
     wanted = plans.select(
-        manifest, names=request.tables, skip_materialized=request.skip_materialized
-    )
+        manifest, names=request.tables, installed=state.tables,
+        skip_materialized=request.skip_materialized,
+    )  # fmt: skip
     plan = plans.make(workspace, state=state, manifest=manifest, wanted=wanted)
     return plan, state, manifest.problems
 
@@ -91,8 +92,9 @@ class Work:
 
     def _fetch(self, manifest: Manifest, request: Request) -> tuple[Plan, dict[str, CliError]]:
         wanted = plans.select(
-            manifest, names=request.tables, skip_materialized=request.skip_materialized
-        )
+            manifest, names=request.tables, installed=self.state.tables,
+            skip_materialized=request.skip_materialized,
+        )  # fmt: skip
         plan = plans.make(self.workspace, state=self.state, manifest=manifest, wanted=wanted)
         if not plan.downloads:
             return plan, {}

@@ -194,13 +194,21 @@ def _show(table: Table, version: TableVersion, columns: Sequence[ColumnSpec]) ->
 
 def _describe(table: Table, columns: Sequence[ColumnSpec]) -> None:
     known = {column.name: column for column in table.columns.all()}
+    described = []
     for ordinal, found in enumerate(columns):
         column = known.pop(found.name, None) or Column(table=table, name=found.name)
+        described.append(column)
         column.ordinal, column.type, column.nullable = ordinal, found.type, found.nullable
         if found.description and column.description_source != DescriptionSource.ADMIN:
             column.description = found.description
             column.description_source = DescriptionSource.SOURCE
-        column.save()
+    Column.objects.bulk_create(
+        described,
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=["ordinal", "type", "nullable", "description", "description_source"],
+        batch_size=100,
+    )
     Column.objects.filter(pk__in=[column.pk for column in known.values()]).delete()
 
 

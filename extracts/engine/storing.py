@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -20,9 +21,10 @@ def stored_path(store: Path, sha256: str) -> Path:
 def store_part(part: ValidatedPart, *, store: Path) -> Path:
     """Move the file of ``part`` into the store and return its place there.
 
-    A file of the same hash that is already there stays; one of another size, which is damaged,
-    is replaced. Its time says that it was taken up now: the clean-up of unused files leaves it
-    alone until a commit names it. Safe to repeat; the store must be on the file system of the file.
+    A file of the same hash that is already there stays, once it is read and found whole; a
+    damaged one is replaced. Its time says that it was taken up now: the clean-up of unused files
+    leaves it alone until a commit names it. Safe to repeat; the store must be on the file system
+    of the file.
 
     Raises:
         FileNotFoundError: the file is neither where ``part`` says nor in the store.
@@ -31,7 +33,7 @@ def store_part(part: ValidatedPart, *, store: Path) -> Path:
     _make_folder(place.parent)
     # Not while unused files are removed: this one may be among them until its time is renewed.
     with locked(place.parent):
-        if _size(place) == part.bytes:
+        if _is_whole(place, part.sha256):
             os.utime(place)
             part.path.unlink(missing_ok=True)
         else:
@@ -45,11 +47,12 @@ def store_part(part: ValidatedPart, *, store: Path) -> Path:
     return place
 
 
-def _size(path: Path) -> int | None:
+def _is_whole(path: Path, sha256: str) -> bool:
     try:
-        return path.stat(follow_symlinks=False).st_size
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
     except FileNotFoundError:
-        return None
+        return False
 
 
 def _make_folder(folder: Path) -> None:

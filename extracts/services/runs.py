@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -202,7 +202,8 @@ class Holding:
             state=state, finished_at=timezone.now(), lease_until=None, phase="", message="",
             **fields,
         )  # fmt: skip
-        self.run.refresh_from_db()
+        with suppress(Run.DoesNotExist):  # it went with its table
+            self.run.refresh_from_db()
         return bool(ended)
 
 

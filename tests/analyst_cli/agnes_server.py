@@ -41,6 +41,7 @@ class Table:
     parts: list[Part]
     version: int = 1
     query_mode: str = "local"
+    tier: str = "required"
     aliases: tuple[str, ...] = ()
 
 
@@ -123,7 +124,7 @@ def _entry(table: Table) -> dict[str, Any]:
         "sha256": parts[0]["sha256"] if len(parts) == 1 else "",
         "parts": parts,
         "schema_hash": "x",
-        "tier": "available",
+        "tier": table.tier,
         "aliases": list(table.aliases),
     }
 

@@ -57,6 +57,22 @@ class TestPull:
         assert [seen.path for seen in server.downloads()] == ["/api/data/orders/download?version=2"]
         assert rows("FROM orders") == [(7, "new")]
 
+    def test_brings_an_available_table_when_asked_for_and_keeps_it_up_to_date(
+        self, agnes, rows, server, workspace
+    ):
+        server.tables["orders"].tier = "available"
+        agnes("pull")
+        assert sorted(snapshot(workspace)) == ["customers.parquet"]
+        assert json.loads(agnes("pull", "--json").stdout)["not_modified"]
+
+        agnes("pull", "orders")
+        assert sorted(snapshot(workspace)) == ["customers.parquet", "orders.parquet"]
+
+        server.publish("orders", "SELECT 7 AS id")
+        server.tables["orders"].tier = "available"
+        agnes("pull")
+        assert rows("FROM orders") == [(7,)]
+
     def test_asks_with_the_etag_it_has(self, agnes, server):
         agnes("pull")
         server.seen.clear()

@@ -46,8 +46,7 @@ def main(folder: Path, table: str, spill: Path, rows: int, parent: int) -> Outco
     # Whatever Arrow and DuckDB import late has to be there before the wall is.
     connection.sql("SELECT 1").to_arrow_reader(1).read_all()
     try:
-        if landlock.abi():
-            landlock.restrict(read=[folder], write=[spill], network=False)
+        landlock.restrict(read=[folder], write=[spill], network=False)
         attach(connection, folder / EXTRACT_NAME, threads=_THREADS)
         relation = connection.sql(f"FROM {quote_identifier(table)}")
         if rows >= 0:

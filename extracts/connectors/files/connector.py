@@ -191,7 +191,7 @@ def _refuse_changed(files: Sequence[SourceFile], before: Fingerprint) -> None:
     if not is_same:
         raise UpstreamError(
             "A file changed while it was being read.",
-            hint="The run is tried again; write files under another name and rename them.",
+            hint="Run it again; a producer should write files under another name and rename them.",
             retry_after=60,
         )
 
