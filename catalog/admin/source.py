@@ -187,17 +187,17 @@ class SourceAdmin(PaneledAdmin):
 
     @button("Pause", icon="pause")
     def pause(self, request: HttpRequest, source: Source) -> None:
-        """Start nothing by schedule any more."""
+        """Leave the source out when all tables are asked for."""
         by: Any = request.user
         sources.change_source(source=source, by=by, is_paused=True)
-        self.say(request, f"{source} is paused: nothing runs by schedule.")
+        self.say(request, f"{source} is paused: it is left out when all tables are asked for.")
 
     @button("Resume", icon="play_arrow")
     def resume(self, request: HttpRequest, source: Source) -> None:
-        """Run by schedule again."""
+        """Take the source in again."""
         by: Any = request.user
         sources.change_source(source=source, by=by, is_paused=False)
-        self.say(request, f"{source} runs by schedule again.")
+        self.say(request, f"{source} is active again.")
 
     @button("Waive", confirm="Close this incident without it being mended?")
     def waive(self, request: HttpRequest, source: Source) -> None:
@@ -225,7 +225,7 @@ class SourceAdmin(PaneledAdmin):
                 ("Type", self.kind(obj)),
                 ("Tables", human.number(total)),
                 ("Last new data", self.freshness(obj)),
-                ("Schedule", markup.code(obj.schedule) if obj.schedule else "when asked for"),
+                ("Runs", "when asked for"),
                 ("Folder of the extract", markup.code(f"extracts/{obj.slug}")),
             ]
         )

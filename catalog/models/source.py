@@ -40,9 +40,11 @@ class Source(UuidModel):
     schedule = models.CharField(
         max_length=100,
         blank=True,
-        help_text="`every 6h` or `daily 07:00` (UTC); empty: when asked for.",
+        help_text="`every 6h` or `daily 07:00` (UTC). Kept here; runs start when asked for.",
     )
-    is_paused = models.BooleanField("paused", default=False, help_text="Nothing runs by schedule.")
+    is_paused = models.BooleanField(
+        "paused", default=False, help_text="Left out when all tables are asked for at once."
+    )
     concurrency = models.PositiveSmallIntegerField(
         default=2, help_text="Runs of this source at the same time."
     )

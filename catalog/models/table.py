@@ -80,7 +80,7 @@ class Table(UuidModel):
         "schedule",
         max_length=100,
         blank=True,
-        help_text="`every 6h` or `daily 07:00` (UTC); empty: as its source.",
+        help_text="`every 6h` or `daily 07:00` (UTC). Kept here; runs start when asked for.",
     )
     sync_strategy = models.CharField(
         max_length=20, choices=choices_of(SyncStrategy), default=SyncStrategy.FULL_REFRESH
