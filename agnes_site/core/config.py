@@ -94,7 +94,7 @@ class Config(BaseModel):
     web_processes: int = setting(2, "Web processes.", env="AGNES_WEB_PROCESSES", ge=1, le=64)
     worker_processes: int = setting(
         2,
-        "Runs that one worker works on at the same time.",
+        "Processes for runs, each with one run at a time.",
         env="AGNES_WORKER_PROCESSES",
         ge=1,
         le=64,

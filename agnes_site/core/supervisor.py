@@ -40,7 +40,10 @@ def check_port(bind: str) -> None:
 
 
 def programs(config: Config) -> Mapping[str, list[str]]:
-    """Return the command of each process of an installation, by name."""
+    """Return the command of each program of an installation, by name.
+
+    Of the worker there are as many processes as the settings say, each with one run at a time.
+    """
     binaries = Path(sys.executable).parent
     celery = [str(binaries / "celery"), "-A", "agnes_site"]
     return {
@@ -54,12 +57,11 @@ def programs(config: Config) -> Mapping[str, list[str]]:
             "--graceful-timeout", "5",
             # It would lie in the home folder, one for all installations of a user.
             "--no-control-socket",
-            # It would lie in the home folder, which a service may not have.
-            "--no-control-socket",
         ],
         "worker": [
             *celery, "worker", "--queues", "runs,upkeep",
-            "--concurrency", str(config.worker_processes),
+            # Processes of a pool share a lock, which one that is killed takes along.
+            "--pool", "solo",
             "--without-gossip", "--without-mingle", "--without-heartbeat",
             "--loglevel", config.log_level,
         ],
@@ -80,7 +82,10 @@ def write_supervisord_config(config: Config, layout: Layout, *, logs: Path | Non
         f"directory = {_plain(BASE_DIR)}",
     ]  # fmt: skip
     for name, command in programs(config).items():
-        output = logs / f"{name}.log" if logs else Path("/dev/fd/1")
+        copies = config.worker_processes if name == "worker" else 1
+        # Supervisord fills in what follows a percent sign, in names of log files twice.
+        number = "-%(process_num)d" if copies > 1 else ""
+        output = f"{_plain(_plain(logs / name))}{number}.log" if logs else "/dev/fd/1"
         sections += [
             f"[program:{name}]",
             f"command = {' '.join(_quoted(word) for word in command)}",
@@ -89,8 +94,10 @@ def write_supervisord_config(config: Config, layout: Layout, *, logs: Path | Non
             "stopwaitsecs = 10",
             "killasgroup = true",
             "redirect_stderr = true",
-            # Supervisord fills in names of log files twice.
-            f"stdout_logfile = {_plain(_plain(output))}",
+            f"numprocs = {copies}",
+            "numprocs_start = 1",
+            f"process_name = %(program_name)s{number}",
+            f"stdout_logfile = {output}",
             f"stdout_logfile_maxbytes = {50_000_000 if logs else 0}",
         ]
     path = layout.tmp / "supervisord.conf"
