@@ -16,7 +16,7 @@ from access.models import ADMIN, Grant, Group, User
 
 def move_groups(groups: Iterable[Group]) -> None:
     """Say that the answers for these groups may have changed."""
-    Group.objects.filter(pk__in=[group.pk for group in groups]).update(stamp=uuid.uuid4())
+    _move(Q(pk__in=[group.pk for group in groups]))
 
 
 def move_user(user: User) -> None:
@@ -35,4 +35,11 @@ def move_holders(resources: Iterable[tuple[str, str]]) -> None:
     for resource_type, resource_id in resources:
         covered |= Q(resource_type=resource_type, resource_id=resource_id)
     holders = Grant.objects.filter(covered).values("group_id")
-    Group.objects.filter(Q(name=ADMIN) | Q(pk__in=holders)).update(stamp=uuid.uuid4())
+    _move(Q(name=ADMIN) | Q(pk__in=holders))
+
+
+def _move(condition: Q) -> None:
+    # Locked in one order: two changes at once wait for each other instead of for ever.
+    found = Group.objects.select_for_update().filter(condition).order_by("pk")
+    ids = list(found.values_list("pk", flat=True))
+    Group.objects.filter(pk__in=ids).update(stamp=uuid.uuid4())

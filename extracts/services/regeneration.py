@@ -49,10 +49,7 @@ def request_behind() -> int:
     layout: Layout = settings.LAYOUT
     behind = {source.pk: source for source in _behind(Source.objects.all())}
     for source in _shown_sources():
-        if (
-            not connectors.is_foreign(source.source_type)
-            and not _extract_file(layout, source).exists()
-        ):
+        if not _is_shown(layout, source):
             Source.objects.filter(pk=source.pk).update(extract_stamp=None)
             behind[source.pk] = source
     if orchestrator.current(layout.analytics) is None:
@@ -85,7 +82,10 @@ def rebuild(progress: Progress) -> list[str]:
     failed: list[str] = []
     _forget_deleted(layout)
     sources = list(_shown_sources())
+    behind = set(_behind(Source.objects.all()).values_list("pk", flat=True))
     for number, source in enumerate(sources):
+        if source.pk not in behind and _is_shown(layout, source):
+            continue
         progress("extracts", done=number, total=len(sources))
         try:
             with lease(f"source:{source.slug}", wait_seconds=60):
@@ -202,6 +202,11 @@ def _shown_sources() -> QuerySet[Source]:
     return Source.objects.filter(
         Q(tables__isnull=False) | Q(extract_stamp__isnull=False)
     ).distinct()
+
+
+def _is_shown(layout: Layout, source: Source) -> bool:
+    """Say whether a source has the extract folder that it should have."""
+    return _extract_file(layout, source).exists() or connectors.is_foreign(source.source_type)
 
 
 def _extract_file(layout: Layout, source: Source) -> Path:
