@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -157,6 +158,7 @@ class AccessTokenAdmin(Admin):
             "opts": self.opts,
             "token": obj,
             "secret": request.new_secret,  # type: ignore[attr-defined]  # set by save_model
+            "server_url": settings.CONFIG.server_url,
             "next_url": reverse("admin:access_accesstoken_changelist"),
         }
         return render(request, "access/new_token.html", context)

@@ -287,6 +287,7 @@ class TestTokenPages:
         later = text_of(pages.get(page_of(token)))
         assert tokens.hash_of(secret) == token.hash
         assert secret in text_of(made)
+        assert "agnes init --server-url http://" in text_of(made)
         assert "no-store" in made["Cache-Control"]
         assert secret not in later
         assert token.hash not in later
