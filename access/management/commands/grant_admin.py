@@ -43,7 +43,7 @@ class Command(BaseCommand):
                 by=None,
                 source=MembershipSource.CLI_BREAK_GLASS,
             )
-        self.stderr.write(f"{user.email} is an administrator.")
+        self.stderr.write(f"{user.email} is an administrator.", self.style.SUCCESS)
         if options["token"]:
             made = tokens.create(user=user, name=options["token"], by=user)
             self.stdout.write(made.secret)
