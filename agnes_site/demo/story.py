@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import requests
 
 from access.models import Group
 from access.services import grants
-from agnes_site.core.config import BASE_DIR, Config
+from agnes_site.core.config import Config
 from agnes_site.core.errors import AgnesError
 from agnes_site.core.storage import Layout
 from agnes_site.demo import generator
@@ -231,12 +232,11 @@ class Story:
 
 
 def next_commands(story: Story) -> str:
-    """Return what the analyst can type next, in a shell of the checkout."""
-    binaries = os.path.relpath(Path(sys.executable).parent, BASE_DIR)
-    workspace = os.path.relpath(story.workspace)
+    """Return what the analyst can type next, in any shell."""
+    binaries, config = Path(sys.executable).parent, story.client_config
     lines = (
-        f'  export PATH="$PWD/{binaries}:$PATH" AGNES_CONFIG_DIR="{story.client_config}"',
-        f"  cd {workspace}",
+        f"  export PATH={quote(str(binaries))}:$PATH AGNES_CONFIG_DIR={quote(str(config))}",
+        f"  cd {quote(str(story.workspace))}",
         "  agnes catalog",
         '  agnes query "SELECT count(*) FROM invoices"',
         "  agnes pull",
