@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 
 from agnes_site.core.config import BASE_DIR
+from agnes_site.web.management.commands import demo
 
 Manage = Callable[..., str]
 
@@ -70,6 +72,35 @@ class TestDemo:
         (state / "agnes.sqlite3").touch()
 
         assert "not the demo" in refused("demo", "--once")
+
+    def test_stops_without_a_traceback_in_the_middle_of_a_query(self, monkeypatch, capsys):
+        def interrupted(*args: object, **options: object) -> None:
+            raise RuntimeError("Query interrupted") from KeyboardInterrupt()
+
+        monkeypatch.setattr(demo.Command, "_run", interrupted)
+        monkeypatch.setattr(demo.signal, "signal", lambda *args: None)
+
+        with pytest.raises(SystemExit) as stopped:
+            call_command("demo", "--once")
+
+        assert stopped.value.code == 130
+        assert "Stopped." in capsys.readouterr().out
+
+
+class TestUp:
+    def test_writes_to_an_output_that_cannot_be_opened_again(self, tmp_path):
+        script = (
+            "from agnes_site.web.management.commands.up import share_output; share_output();"
+            "open('/dev/fd/1', 'w').write('told')"
+        )
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)}
+            command = [sys.executable, "-c", script]
+            subprocess.run(command, cwd=BASE_DIR, stdout=theirs, check=True, env=environ)
+
+            ours.settimeout(10)
+            assert ours.recv(100) == b"told"
 
 
 class TestSettings:

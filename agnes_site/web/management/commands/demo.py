@@ -14,6 +14,9 @@ from django.db.migrations.executor import MigrationExecutor
 from agnes_site.core.errors import AgnesError, ConflictError
 from agnes_site.demo import people, server, story
 
+# What a shell reports of a command that Ctrl-C ended.
+_INTERRUPTED = 130
+
 
 class OtherDataError(ConflictError):
     """The data directory holds something that this demo cannot go on with."""
@@ -40,8 +43,13 @@ class Command(BaseCommand):
             signal.signal(number, signal.default_int_handler)
         try:
             self._run(once=options["once"], scale=options["scale"], seed=options["seed"])
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, RuntimeError) as error:
+            # DuckDB has an error of its own for a query that Ctrl-C ended.
+            if not isinstance(error.__cause__ or error, KeyboardInterrupt):
+                raise
             self.stdout.write("\nStopped.")
+            if options["once"]:
+                raise SystemExit(_INTERRUPTED) from None
 
     def _run(self, *, once: bool, scale: float, seed: int) -> None:
         config, layout = settings.CONFIG, settings.LAYOUT
