@@ -68,7 +68,7 @@ class Config(BaseModel):
     )
     server_url: str = setting(
         "http://127.0.0.1:8000",
-        "Public address of the server, used in links.",
+        "Public address of the server, used in links; on one machine, it follows `AGNES_BIND`.",
         env="SERVER_URL",
         yaml="server.url",
     )
@@ -295,6 +295,9 @@ def load(environ: Mapping[str, str]) -> Loaded:
         if name in from_env:
             values[name], origins[name] = from_env[name], f"environment: {env}"
         origins.setdefault(name, "default")
+    bind = str(values.get("bind", ""))
+    if "server_url" not in values and bind.startswith(("127.", "localhost:", "[::1]:")):
+        values["server_url"], origins["server_url"] = f"http://{bind}", "AGNES_BIND"
     return Loaded(config=_validated(values), origins=origins, notes=tuple(notes))
 
 

@@ -56,6 +56,20 @@ class TestPrecedence:
         assert name()[1].startswith(str(installation.data_dir))
         assert name(AGNES_INSTANCE_NAME="Env") == ("Env", "environment: AGNES_INSTANCE_NAME")
 
+    @pytest.mark.parametrize(
+        ("given", "url"),
+        [
+            ({"AGNES_BIND": "127.0.0.1:8001"}, "http://127.0.0.1:8001"),
+            ({"AGNES_BIND": "0.0.0.0:8001"}, "http://127.0.0.1:8000"),
+            (
+                {"AGNES_BIND": "127.0.0.1:8001", "SERVER_URL": "https://acme.com"},
+                "https://acme.com",
+            ),
+        ],
+    )
+    def test_puts_the_own_address_in_place_of_the_default(self, installation, given, url):
+        assert installation.load(**given).config.server_url == url
+
     def test_goes_leaf_by_leaf(self, installation):
         installation.write("runs: {lease_seconds: 30, sweep_seconds: 40}")
         installation.write_overlay("runs: {sweep_seconds: 50}")
