@@ -10,7 +10,7 @@ from django.core.management import execute_from_command_line
 from django.db import DatabaseError
 
 from agnes_site.core.errors import AgnesError
-from agnes_site.core.storage import StorageFullError, as_storage_error
+from agnes_site.core.storage import as_database_error, as_storage_error
 
 
 def main() -> None:
@@ -23,9 +23,10 @@ def main() -> None:
     except OSError as error:
         sys.exit(_told(as_storage_error(error)))
     except DatabaseError as error:
-        if "disk is full" not in str(error):
+        known = as_database_error(error)
+        if known is None:
             raise
-        sys.exit(_told(StorageFullError("There is no space left for the database.")))
+        sys.exit(_told(known))
 
 
 def _told(error: AgnesError) -> int:

@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, URLResolver
 from django.utils.datastructures import MultiValueDict
+from django.views.defaults import bad_request as page_bad_request
 from django.views.defaults import page_not_found
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -33,6 +34,7 @@ from agnes_site.core.errors import (
     UpstreamError,
 )
 from agnes_site.core.requests import current
+from agnes_site.core.storage import as_database_error
 from agnes_site.core.version import VERSION
 from agnes_site.web.api import client_router, health_router, workspace_router
 from catalog.api import admin_router as catalog_admin_router
@@ -50,6 +52,16 @@ class BadRequestBodyError(InvalidInputError):
     """A field of the request is missing, unknown or of the wrong type."""
 
     code = "request_invalid"
+
+
+class BadRequestError(InvalidInputError):
+    """The request is one that no program in good order sends, such as for another host."""
+
+    code = "bad_request"
+    status = 400
+    hint = (
+        "Use the address of the server that its operator gave; AGNES_ALLOWED_HOSTS lists its names."
+    )
 
 
 class RequestTooLargeError(InvalidInputError):
@@ -254,8 +266,12 @@ def _on_lost_race(request: HttpRequest, error: IntegrityError) -> HttpResponse:
 
 @api.exception_handler(OperationalError)
 def _on_database_trouble(request: HttpRequest, error: OperationalError) -> HttpResponse:
+    if "pattern too complex" in str(error):
+        # What SQLite says of a text of tens of thousands of characters that is looked for.
+        return respond(request, BadRequestBodyError("A name is too long."))
     logger.exception("The database did not answer")
-    return respond(request, ServerBusyError("The database did not answer.", retry_after=2))
+    busy = ServerBusyError("The database did not answer.", retry_after=2)
+    return respond(request, as_database_error(error) or busy)
 
 
 @api.exception_handler(Exception)
@@ -264,8 +280,19 @@ def _on_anything_else(request: HttpRequest, error: Exception) -> HttpResponse:
     return respond(request, UnexpectedError("The server could not do this."))
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer for a request that is refused as a whole: JSON for programs, a page for people."""
+    if _is_of_a_program(request):
+        return respond(request, BadRequestError("The request is refused."))
+    return page_bad_request(request, exception)
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Answer for an address that leads nowhere: JSON for programs, a page for people."""
-    if request.path.startswith(("/api/", "/auth/", "/cli/")):
+    if _is_of_a_program(request):
         return respond(request, NotFoundError("There is nothing at this address."))
     return page_not_found(request, exception)
+
+
+def _is_of_a_program(request: HttpRequest) -> bool:
+    return request.path.startswith(("/api/", "/auth/", "/cli/"))

@@ -21,4 +21,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", api.urls),
 ]
 
+handler400 = "agnes_site.api.bad_request"
 handler404 = "agnes_site.api.not_found"

@@ -37,6 +37,31 @@ def as_storage_error(error: OSError) -> AgnesError:
     return StorageFailedError(f"{name} cannot be used: {error.strerror or error}.")
 
 
+def as_database_error(error: Exception) -> AgnesError | None:
+    """Return what a failure of the database's own files means; ``None`` when it is none.
+
+    Only SQLite keeps files of ours, and has words instead of numbers for what is wrong.
+    """
+    text = str(error)
+    if "disk is full" in text:
+        return StorageFullError("There is no space left for the database.")
+    if any(words in text for words in _DATABASE_FILE_TROUBLE):
+        return StorageFailedError(
+            f"The database cannot be used: {text}.",
+            hint="Look at the free space, the rights and the health of the disk below DATA_DIR.",
+        )
+    return None
+
+
+_DATABASE_FILE_TROUBLE = (
+    "disk I/O error",
+    "readonly database",
+    "unable to open database file",
+    "disk image is malformed",
+    "file is not a database",
+)
+
+
 @dataclass(frozen=True)
 class Layout:
     """The folders below ``DATA_DIR``."""

@@ -169,6 +169,39 @@ class TestErrors:
         assert b"secret" not in response.content
 
 
+class TestBadRequest:
+    @pytest.mark.parametrize(
+        ("path", "kind"), [("/api/health", "application/json"), ("/admin/", "text/html")]
+    )
+    def test_answers_programs_in_json(self, path, kind):
+        response = Client(headers={"Host": "evil.example"}).get(path)
+
+        assert response.status_code == 400
+        assert response["Content-Type"].startswith(kind)
+
+    def test_is_what_is_too_long_to_be_looked_for(self, admin_api):
+        response = admin_api.post(
+            REGISTER, {"name": "x" * 100_000, "source": "shop"}, content_type="application/json"
+        )
+
+        assert response.status_code == 422
+
+
+class TestTroubleWithTheDatabaseFile:
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [
+            ("database or disk is full", "storage_full"),
+            ("disk I/O error", "storage_failed"),
+            ("attempt to write a readonly database", "storage_failed"),
+        ],
+    )
+    def test_is_called_what_it_is(self, rf, text, code):
+        response = site_api.api.on_exception(rf.get("/api/x"), OperationalError(text))
+
+        assert json.loads(response.content)["code"] == code
+
+
 class TestRetryAfter:
     @pytest.mark.parametrize(
         ("error", "status", "seconds"),
