@@ -165,7 +165,7 @@ WHITENOISE_USE_FINDERS = True
 LOGGING_CONFIG = None
 logging_config(level=CONFIG.log_level, style=CONFIG.log_format)
 
-CELERY_BROKER_URL = CONFIG.redis_url or "filesystem://"
+CELERY_BROKER_URL = CONFIG.redis_url or "filesystem://localhost"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"global_keyprefix": CONFIG.queue_prefix}
     if CONFIG.redis_url

@@ -224,11 +224,17 @@ class Story:
     @contextmanager
     def _step(self, title: str) -> Iterator[Callable[[str], None]]:
         self.steps += 1
+        # The title first: a step may take a while.
+        self.write(f"  {self.steps}  {title:<11} ")
         said: list[str] = []
         started = time.monotonic()
-        yield said.append
+        try:
+            yield said.append
+        except BaseException:
+            self.write("\n")
+            raise
         seconds = time.monotonic() - started
-        self.write(f"  {self.steps}  {title:<11} {''.join(said):<88} {seconds:6.1f} s\n")
+        self.write(f"{''.join(said):<88} {seconds:6.1f} s\n")
 
 
 def next_commands(story: Story) -> str:

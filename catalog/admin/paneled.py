@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
@@ -53,6 +53,12 @@ class PaneledAdmin(Admin):
         """Do what ``name`` stands for, here or in a higher app."""
         action = self.registry.actions.get(name)
         return action.do(request, obj) if action else super().call(request, obj, name)
+
+    def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
+        """Go on to the page of what was added: the next step is there."""
+        return HttpResponseRedirect(
+            reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[obj.pk])
+        )
 
     def do_view(self, request: HttpRequest, object_id: UUID, name: str) -> HttpResponse:
         """Show the page of an action that has one; anything else is done by POST."""

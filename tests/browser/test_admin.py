@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import expect
 
+from access.models import AccessToken
 from extracts.models import Run, RunState
 from tests.factories import SourceFactory, TableFactory, publish, stored_part
 
@@ -106,6 +107,10 @@ class TestNewToken:
         assert admin_page.evaluate("navigator.clipboard.readText()") == secret
         assert secret.startswith("agn_pat_")
         assert complaints == []
+
+        admin_page.reload()
+        assert admin_page.locator("#secret").count() == 0
+        assert AccessToken.objects.filter(name="laptop").count() == 1
 
 
 class TestEachPage:

@@ -80,9 +80,12 @@ class TestSourcePages:
         assert 'name="setting_folder"' in text_of(response)
 
     def test_add_a_source_through_the_service(self, pages, tmp_path):
-        self.add(pages, setting_folder=str(tmp_path), schedule="every 6h", concurrency="3")
+        response = self.add(
+            pages, setting_folder=str(tmp_path), schedule="every 6h", concurrency="3"
+        )
 
         source = Source.objects.get()
+        assert response.url == page_of(source), "the next step is on its page"
         assert source.config["folder"] == str(tmp_path)
         assert (source.schedule, source.concurrency) == ("every 6h", 3)
         assert AuditEvent.objects.filter(action="source.create").exists()

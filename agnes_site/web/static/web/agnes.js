@@ -25,3 +25,9 @@ addEventListener("pageshow", () => {
     button.disabled = false;
   }
 });
+
+// A page that is shown once: loading it again leads on, instead of doing it all a second time.
+addEventListener("DOMContentLoaded", () => {
+  const once = document.querySelector("[data-leave-to]");
+  if (once) history.replaceState(null, "", once.dataset.leaveTo);
+});
