@@ -116,7 +116,7 @@ class AgnesClient:
         text = response.read(_MAX_JSON_BYTES)
         try:
             body = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
         if not isinstance(body, dict):
             raise NotAgnesError(f"{self.server} does not answer like an Agnes server.")
@@ -156,7 +156,7 @@ def _error_body(response: Response) -> dict[str, Any]:
     """Return the error with flat keys, whichever of the known shapes it came in."""
     try:
         body = json.loads(response.read(_MAX_ERROR_BYTES))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(body, dict):
         return {}

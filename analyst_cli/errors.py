@@ -19,11 +19,20 @@ class CliError(Exception):
 
     def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = _harmless(message)
         if hint is not None:
-            self.hint = hint
+            self.hint = _harmless(hint)
         if code is not None:
             self.code = code
+
+
+def _harmless(text: str) -> str:
+    """Return ``text``, which may come from a server or a file, without what steers a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 class TransportError(CliError):

@@ -12,6 +12,7 @@ import click
 import pytest
 
 from analyst_cli import VERSION
+from analyst_cli.errors import CliError
 from analyst_cli.main import COMMANDS, root
 
 PROJECT = Path(__file__).parents[2]
@@ -116,6 +117,12 @@ class TestErrors:
 
         assert result.exit_code == 2
         assert "Did you mean `agnes pull`?" in result.stderr
+
+    def test_do_not_steer_the_terminal(self):
+        error = CliError("bad \x1b]0;title\x07\nname", hint="\x1b[2J")
+
+        assert error.message == "bad \\x1b]0;title\\x07\nname"
+        assert error.hint == "\\x1b[2J"
 
     def test_of_usage_exit_with_2(self, agnes):
         assert agnes("pull", "--nonsense").exit_code == 2
