@@ -99,13 +99,13 @@ def _answer(channel: Channel, job: dict[str, Any]) -> None:
         answer = {"result": function(job["arguments"], report)}
     except AgnesError as error:
         answer = {"error": _as_json(error)}
-    except MemoryError:
+    except (MemoryError, duckdb.OutOfMemoryException):
         answer = {
             "error": {
                 "code": "memory_exceeded",
                 "status": 500,
                 "message": "The work needs more memory than one run may use.",
-                "hint": "Raise AGNES_RUN_MEMORY_BYTES, or bring less in one run.",
+                "hint": "Bring fewer rows or columns in one run, or raise AGNES_RUN_MEMORY_BYTES.",
                 "details": {},
             }
         }

@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+import duckdb
+
 from agnes_site.core.errors import InvalidInputError
 
 
@@ -39,6 +41,11 @@ def crash(arguments, report):
 
 def eat(arguments, report):
     return len(bytearray(arguments["bytes"]))
+
+
+def eat_in_duckdb(arguments, report):
+    with duckdb.connect(config={"memory_limit": "1MB", "temp_directory": ""}) as connection:
+        connection.execute("SELECT list(i) FROM range(10000000) AS t(i)").fetchall()
 
 
 def sleep(arguments, report):

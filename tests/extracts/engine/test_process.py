@@ -84,6 +84,12 @@ class TestRun:
 
         assert caught.value.code == "memory_exceeded"
 
+    def test_says_so_when_duckdb_has_no_memory_left(self):
+        with pytest.raises(process.ChildFailedError) as caught:
+            _run("eat_in_duckdb")
+
+        assert caught.value.code == "memory_exceeded"
+
     def test_ends_a_child_that_takes_too_long(self):
         seen = []
 
