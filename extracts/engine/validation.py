@@ -212,7 +212,9 @@ def reading_damage(where: str, **details: Any) -> Iterator[None]:
     except (pa.ArrowException, OSError, ValueError, KeyError, IndexError, OverflowError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        raise DamagedFileError(f"{where}: {error}", **details) from error
+        # Its first line says what is wrong; what follows is of the reader's own making.
+        said = str(error).partition("\n")[0].partition(". Detail: ")[0]
+        raise DamagedFileError(f"{where}: {said}", **details) from error
 
 
 class _Edges:

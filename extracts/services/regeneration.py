@@ -14,7 +14,7 @@ from django.db.models import F, Prefetch, Q, QuerySet
 from agnes_site.core.errors import AgnesError
 from agnes_site.core.failpoints import failpoint
 from agnes_site.core.progress import Progress
-from agnes_site.core.storage import Layout, remove_folder
+from agnes_site.core.storage import Layout
 from catalog import connectors
 from catalog.connectors import QueryMode
 from catalog.models import IncidentKind, Source, Table, TableName, TablePart
@@ -115,7 +115,7 @@ def _forget_deleted(layout: Layout) -> None:
             with lease(f"source:{folder.name}", wait_seconds=60):
                 # Asked again for this one: it may have been made since.
                 if folder.name not in _slugs():
-                    remove_folder(folder)
+                    contract.ExtractFolder(folder).remove()
     with lease("analytics", wait_seconds=60), suppress(AnalyticsDamagedError):
         gone = orchestrator.shown_sources(layout.analytics) - _slugs()
         if gone:

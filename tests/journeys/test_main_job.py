@@ -350,6 +350,34 @@ class TestFaces:
         assert regeneration.orchestrator.shown_sources(layout.analytics) == frozenset()
         assert scanning.scan() == []
 
+    def test_a_copy_of_a_folder_of_ours_is_another_producers(self, folder, layout):
+        (folder / "orders.csv").write_text("id\n1\n")
+        extract(_register(_source(folder), "orders", "orders.csv"))
+        copy = layout.extracts / "copied"
+        shutil.copytree(layout.extracts / "shop", copy)
+
+        regeneration.rebuild(silent)
+
+        assert (copy / "data" / "orders.parquet").exists()
+        assert [source.slug for source in scanning.scan()] == ["copied"]
+
+    def test_of_a_deleted_source_leave_what_was_set_aside(self, folder, layout):
+        (folder / "orders.csv").write_text("id\n1\n")
+        source = _source(folder)
+        table = _register(source, "orders", "orders.csv")
+        extract(table)
+        (layout.extracts / "shop" / "notes.txt").write_text("mine")
+        file = folder / "orders.csv"
+        file.write_text("id\n2\n")
+        extract(table)
+
+        registry.unregister_table(table=table, by=None)
+        sources.remove_source(source=source, by=None)
+        regeneration.rebuild(silent)
+
+        (kept,) = (path for path in (layout.extracts / "shop").rglob("*") if path.is_file())
+        assert kept.read_text() == "mine"
+
     def test_come_back_when_somebody_removes_them(self, folder, layout):
         (folder / "orders.csv").write_text("id\n1\n")
         extract(_register(_source(folder), "orders", "orders.csv"))

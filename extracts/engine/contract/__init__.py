@@ -7,7 +7,7 @@ Anything that leaves such a folder is a source.
 
 from __future__ import annotations
 
-from extracts.engine.contract.folder import extract_hash, is_written_by_us
+from extracts.engine.contract.folder import ExtractFolder, extract_hash, is_written_by_us
 from extracts.engine.contract.opening import (
     ExtractBusyError,
     ExtractDamagedError,
@@ -22,6 +22,7 @@ __all__ = [
     "Extract",
     "ExtractBusyError",
     "ExtractDamagedError",
+    "ExtractFolder",
     "ExtractInvalidError",
     "ExtractTable",
     "ExtractVersionUnsupportedError",

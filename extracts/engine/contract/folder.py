@@ -35,8 +35,11 @@ Links = dict[str, list[int]]
 
 
 def is_written_by_us(folder: Path) -> bool:
-    """Say whether an extract folder was made by this server, not by another producer."""
-    return (folder / _LINKS_NAME).exists()
+    """Say whether an extract folder was made by this server, not by another producer.
+
+    A copy of such a folder is not: its files are no links of ours.
+    """
+    return (folder / _LINKS_NAME).exists() and not ExtractFolder(folder).has_foreign_data()
 
 
 def extract_hash(file: Path) -> str:
@@ -111,6 +114,20 @@ class ExtractFolder:
         # Only what is there: an inode number that is free can return in a foreign file.
         present = {name: _inode(self.data / name) for name in wanted}
         self._remember({name: [inode] for name, inode in present.items() if inode})
+
+    def has_foreign_data(self) -> bool:
+        """Say whether a file below ``data/`` is no link of ours."""
+        return _is_folder(self.data) and any(True for _ in self._foreign_data())
+
+    def remove(self) -> None:
+        """Remove what we put here; what was set aside stays, and the folder with it."""
+        if self.data.is_dir():
+            self.remove_links_except(())
+        for name in _OUR_FILES:
+            (self.path / name).unlink(missing_ok=True)
+        for folder in (self.data, self.path):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
     def _foreign(self) -> Iterator[Path]:
         for path in sorted(self.path.iterdir()):
