@@ -6,12 +6,10 @@ import signal
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
 from agnes_site.core.errors import AgnesError, ConflictError
+from agnes_site.core.migrations import bring_up_to_date
 from agnes_site.demo import people, server, story
 
 # What a shell reports of a command that Ctrl-C ended.
@@ -85,14 +83,7 @@ class Command(BaseCommand):
 
 
 def _prepare(sign_ins: Any, database: Any) -> None:
-    """Bring the database up to date, unless it is another installation's or of a newer release."""
+    """Bring the database up to date, unless it is another installation's."""
     if not settings.CONFIG.database_url and database.exists() and not sign_ins.exists():
         raise OtherDataError(f"{sign_ins.parent} holds an installation that is not the demo.")
-    loader = MigrationExecutor(connection).loader
-    unknown = set(loader.applied_migrations) - set(loader.disk_migrations)
-    if unknown:
-        raise OtherDataError(
-            f"{sign_ins.parent} was written by another release: it knows the migration "
-            f"{'.'.join(sorted(unknown)[0])}, this one does not."
-        )
-    call_command("migrate", verbosity=0)
+    bring_up_to_date()

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from agnes_site.core import supervisor
+from agnes_site.core.migrations import bring_up_to_date
 
 
 class Command(BaseCommand):
@@ -23,7 +23,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Become supervisord; a process that ends is started again."""
         supervisor.check_port(settings.CONFIG.bind)
-        call_command("migrate", verbosity=0)
+        bring_up_to_date()
         path = supervisor.write_supervisord_config(settings.CONFIG, settings.LAYOUT)
         self.stdout.write(f"Serving http://{settings.CONFIG.bind} until Ctrl-C.")
         self.stdout.flush()
