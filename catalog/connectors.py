@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from importlib import import_module
@@ -99,6 +99,15 @@ class Settings(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SecretField:
+    """A secret that a connector needs, as a form asks for it; its value is never part of it."""
+
+    label: str
+    description: str = ""
+    is_required: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class ColumnSpec:
     """One column as its source describes it; ``type`` is a DuckDB type name such as ``BIGINT``."""
 
@@ -142,7 +151,9 @@ class TableRequest:
     """A registered table as a connector sees it; ``options`` is its validated ``table_schema``.
 
     ``known_columns`` are those of the current version, so that a source without types of its
-    own (a CSV file) keeps the ones it was given once.
+    own (a CSV file) keeps the ones it was given once. An incremental table has the column
+    ``incremental_column`` as its cursor, and ``look_back`` is how far before the cursor a run
+    begins, for rows that arrive late. ``max_history`` limits how old rows may be.
     """
 
     name: str
@@ -150,8 +161,19 @@ class TableRequest:
     bucket: str = ""
     source_query: str = ""
     primary_key: tuple[str, ...] = ()
+    incremental_column: str = ""
+    look_back: timedelta = timedelta(0)
+    max_history: timedelta | None = None
     options: Settings
     known_columns: tuple[ColumnSpec, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurrentPart:
+    """One file of the version in service; it is read and never touched."""
+
+    key: str
+    path: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,11 +181,13 @@ class ExtractRequest:
     """What one run is to bring.
 
     ``since`` is the start of the window for an incremental run (UTC); ``parts`` are the keys
-    wanted in mode ``parts``. ``state`` is what the last published run of this table returned.
+    wanted in mode ``parts``. ``state`` is what the last published run of this table returned,
+    ``current`` the files that are in service now, for connectors that merge changes into them.
     """
 
     table: TableRequest
     mode: ExtractMode = ExtractMode.FULL
+    current: tuple[CurrentPart, ...] = ()
     since: datetime | None = None
     parts: tuple[str, ...] = ()
     state: Mapping[str, Any] = field(default_factory=dict)
@@ -177,6 +201,17 @@ class CandidatePart:
     key: str = ""
     rows: int
     bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """Rows that were left out because they cannot be read, in a file of newline-delimited JSON.
+
+    Each line of ``path`` has ``file``, ``row`` (from 1), ``column``, ``reason`` and ``text``.
+    """
+
+    path: Path
+    rows: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +230,7 @@ class ExtractResult:
     is_unchanged: bool = False
     state: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    rejected: Rejected | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,7 +293,7 @@ class Connector(ABC):
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     config_schema: ClassVar[type[Settings]]
     table_schema: ClassVar[type[Settings]]
-    secret_keys: ClassVar[frozenset[str]] = frozenset()
+    secret_fields: ClassVar[Mapping[str, SecretField]] = {}
     # Whether somebody else writes ``extracts/<source>/``, so that it is read and never written.
     is_foreign: ClassVar[bool] = False
 

@@ -66,6 +66,8 @@ class Run(UuidModel):
     table = models.ForeignKey(Table, null=True, on_delete=models.CASCADE, related_name="runs")
     kind = models.CharField(max_length=10, choices=RunKind.choices, default=RunKind.EXTRACT)
     trigger = models.CharField(max_length=10, choices=RunTrigger.choices, default=RunTrigger.MANUAL)
+    # A full run of an incremental table reads everything anew.
+    is_full = models.BooleanField("in full", default=False, editable=False)
     requested_by = models.ForeignKey(
         User, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
     )
@@ -76,6 +78,9 @@ class Run(UuidModel):
     message = models.CharField(max_length=500, blank=True)
     rows = models.BigIntegerField(null=True)
     bytes = models.BigIntegerField(null=True)
+    rejected_rows = models.BigIntegerField(
+        "rejected", default=0, help_text="Rows that could not be read and were left out."
+    )
     version_number = models.PositiveIntegerField(null=True)
     lease_until = models.DateTimeField(null=True)
     worker = models.CharField(max_length=200, blank=True)
@@ -86,6 +91,10 @@ class Run(UuidModel):
     error_hint = models.TextField(blank=True)
     log = models.TextField(blank=True)
     queued_at = models.DateTimeField("queued", auto_now_add=True)
+    # The slot of its schedule that a scheduled run stands for.
+    due_at = models.DateTimeField("due", null=True, editable=False)
+    # When its task was last sent: a run whose bell is fresh is not rung for again.
+    rung_at = models.DateTimeField(null=True, editable=False)
     started_at = models.DateTimeField("started", null=True)
     finished_at = models.DateTimeField("finished", null=True)
 

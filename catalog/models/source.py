@@ -40,10 +40,11 @@ class Source(UuidModel):
     schedule = models.CharField(
         max_length=100,
         blank=True,
-        help_text="`every 6h` or `daily 07:00` (UTC). Kept here; runs start when asked for.",
+        help_text="`every 6h`, `daily 07:00` (UTC) or `cron 0 7 * * 1-5 Europe/Prague`, for the "
+        "tables without a schedule of their own.",
     )
     is_paused = models.BooleanField(
-        "paused", default=False, help_text="Left out when all tables are asked for at once."
+        "paused", default=False, help_text="Nothing of it runs until it is resumed, or asked for."
     )
     concurrency = models.PositiveSmallIntegerField(
         default=2, help_text="Runs of this source at the same time."
@@ -88,6 +89,7 @@ class SourceSecret(UuidModel):
         blank=True,
         help_text="Read the secret from this variable instead of storing it.",
     )
+    changed_at = models.DateTimeField("changed", auto_now=True)
 
     class Meta:
         constraints: ClassVar = [

@@ -80,7 +80,11 @@ class Table(UuidModel):
         "schedule",
         max_length=100,
         blank=True,
-        help_text="`every 6h` or `daily 07:00` (UTC). Kept here; runs start when asked for.",
+        help_text="`every 6h`, `daily 07:00` (UTC) or `cron 0 7 * * 1-5 Europe/Prague`; that of "
+        "the source if empty.",
+    )
+    is_paused = models.BooleanField(
+        "paused", default=False, help_text="Left alone by its schedule until it is resumed."
     )
     sync_strategy = models.CharField(
         max_length=20, choices=choices_of(SyncStrategy), default=SyncStrategy.FULL_REFRESH

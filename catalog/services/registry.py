@@ -20,7 +20,7 @@ from catalog.services.sources import checked_settings
 
 EDITABLE = (
     "display_name", "folder", "bucket", "source_table", "query_mode", "source_query", "options",
-    "sync_schedule", "sync_strategy", "primary_key", "incremental_column",
+    "sync_schedule", "is_paused", "sync_strategy", "primary_key", "incremental_column",
     "incremental_window_days", "max_history_days", "initial_load_chunk_days", "partition_by",
     "partition_granularity", "where_filters", "drift_policy", "server_only", "description", "owner",
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from catalog import connectors
 from catalog.connectors import (
     Capability,
     ColumnSpec,
+    CurrentPart,
     DriftPolicy,
+    ExtractMode,
     ExtractRequest,
     ExtractResult,
     TableRequest,
@@ -32,7 +35,14 @@ def extract(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     connector = connectors.get(arguments["source_type"])
     config = connector.config_schema.model_validate(arguments["config"])
     table = table_request(connector, arguments["table"])
-    request = ExtractRequest(table=table, state=arguments["state"])
+    request = ExtractRequest(
+        table=table,
+        mode=ExtractMode(arguments["mode"]),
+        state=arguments["state"],
+        current=tuple(
+            CurrentPart(key=key, path=Path(path)) for key, path in arguments["current_parts"]
+        ),
+    )
     out = Candidate(Path(arguments["folder"]), progress=progress)
     bring = connector.run_sql if arguments["runs_sql"] else connector.extract
     result = bring(config, arguments["secrets"], request, out)
@@ -76,9 +86,16 @@ def table_request(connector: connectors.Connector, given: Mapping[str, Any]) -> 
         source_table=given["source_table"],
         source_query=given["source_query"],
         primary_key=tuple(given["primary_key"]),
+        incremental_column=given["incremental_column"],
+        look_back=timedelta(days=given["incremental_window_days"] or 0),
+        max_history=_days(given["max_history_days"]),
         options=connector.table_schema.model_validate(given["options"]),
         known_columns=tuple(ColumnSpec(**column) for column in given["known_columns"]),
     )
+
+
+def _days(count: int | None) -> timedelta | None:
+    return None if count is None else timedelta(days=count)
 
 
 def _validated(result: ExtractResult, progress: Progress) -> list[ValidatedPart]:
@@ -103,7 +120,7 @@ def _combined(
 ) -> ValidatedPart | None:
     """Make the one file that clients without parts are given, where the table is small enough."""
     replaced = {part.key for part in parts} | set(result.removed_parts)
-    kept = [] if result.is_complete else arguments["kept_parts"]
+    kept = [] if result.is_complete else arguments["current_parts"]
     files = {key: Path(path) for key, path in kept if key not in replaced}
     files |= {part.key: part.path for part in parts}
     size = sum(path.stat().st_size for path in files.values())

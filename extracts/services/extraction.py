@@ -14,7 +14,7 @@ from agnes_site.core.config import Config
 from agnes_site.core.errors import AgnesError
 from agnes_site.core.storage import Layout, as_storage_error, remove_folder
 from catalog import connectors
-from catalog.connectors import ColumnSpec, QueryMode
+from catalog.connectors import ColumnSpec, ExtractMode, QueryMode, SyncStrategy
 from catalog.models import Table
 from catalog.services.versions import FencedOffError, TablePinnedError
 from extracts.engine import process
@@ -162,6 +162,7 @@ def _is_worked_on(run_id: str, name: str) -> bool:
 def _job(run: Run, table: Table, folder: Path) -> process.Job:
     config: Config = settings.CONFIG
     source = table.source
+    state = {} if run.is_full else _state(table)
     return process.Job(
         function="extracts.connectors.work:extract",
         arguments={
@@ -170,9 +171,10 @@ def _job(run: Run, table: Table, folder: Path) -> process.Job:
             "secrets": {},
             "table": table_arguments(table),
             "runs_sql": table.query_mode == QueryMode.MATERIALIZED,
-            "state": _state(table),
+            "mode": _mode(run, table, state),
+            "state": state,
             "drift_policy": table.drift_policy,
-            "kept_parts": [[key, str(path)] for key, path in publication.stored_paths(table)],
+            "current_parts": [[key, str(path)] for key, path in publication.stored_paths(table)],
             "combined_max_bytes": config.combined_max_bytes,
             "folder": str(folder),
         },
@@ -180,6 +182,12 @@ def _job(run: Run, table: Table, folder: Path) -> process.Job:
         timeout_seconds=config.run_timeout_seconds,
         failpoint=failpoint_of(config),
     )
+
+
+def _mode(run: Run, table: Table, state: Mapping[str, Any]) -> ExtractMode:
+    """Return how much a run brings: everything, unless the table is incremental and has a state."""
+    wants_changes = table.sync_strategy == SyncStrategy.INCREMENTAL and not run.is_full
+    return ExtractMode.INCREMENTAL if wants_changes and state else ExtractMode.FULL
 
 
 def _state(table: Table) -> dict[str, Any]:
@@ -202,6 +210,9 @@ def table_arguments(table: Table) -> dict[str, Any]:
         "source_table": table.source_table,
         "source_query": table.source_query,
         "primary_key": table.primary_key,
+        "incremental_column": table.incremental_column,
+        "incremental_window_days": table.incremental_window_days,
+        "max_history_days": table.max_history_days,
         "options": table.options,
         "known_columns": table.current_version.schema if table.current_version else [],
     }

@@ -144,9 +144,11 @@ def arguments(url: str, folder: Path) -> dict[str, object]:
     return {
         "source_type": "meters", "config": {"url": url}, "secrets": {}, "state": {},
         "folder": str(folder / "candidate"), "runs_sql": False, "drift_policy": "evolve",
-        "kept_parts": [], "combined_max_bytes": 0,
+        "mode": "full", "current_parts": [], "combined_max_bytes": 0,
         "table": {
             "name": "hall", "bucket": "", "source_table": "Hall", "source_query": "",
             "primary_key": ["read_at"], "options": {"page_size": 2}, "known_columns": [],
+            "incremental_column": "", "incremental_window_days": None,
+            "max_history_days": None,
         },
     }  # fmt: skip
