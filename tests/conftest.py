@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from access.models import ADMIN, Group, User
 from access.services import grants, groups, tokens
 from agnes_site.core.storage import Layout
 from catalog.models import Table
+from tests import vault as vaults
 
 
 @pytest.fixture
@@ -78,6 +79,13 @@ def api(api_as, analyst) -> ApiClient:
 def admin_api(api_as, admin) -> ApiClient:
     """Calls the API as the administrator."""
     return api_as(admin)
+
+
+@pytest.fixture
+def vault_type() -> Iterator[str]:
+    """A type of source that needs secrets."""
+    with vaults.opened():
+        yield "vault"
 
 
 @pytest.fixture(scope="session")

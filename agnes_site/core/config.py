@@ -41,7 +41,9 @@ def setting(
 ) -> Any:
     """Describe one setting: its environment variable and, where it has one, its YAML key."""
     extra: dict[str, Any] = {"env": env, "yaml": yaml, "secret": secret}
-    return Field(default, description=description, json_schema_extra=extra, **rules)
+    return Field(
+        default, description=description, json_schema_extra=extra, repr=not secret, **rules
+    )
 
 
 class Config(BaseModel):
@@ -120,6 +122,31 @@ class Config(BaseModel):
         env="SESSION_SECRET",
         yaml="auth.webapp_secret_key",
         secret=True,
+    )
+    secrets_keys: str = setting(
+        "",
+        "Keys that the secrets of sources are encrypted with, comma separated, the newest first; "
+        "kept in a file when unset.",
+        env="AGNES_SECRETS_KEYS",
+        secret=True,
+    )
+    secrets_keys_file: Path | None = setting(
+        None,
+        "File of these keys, one a line; `keys/secrets` in the state folder when unset.",
+        env="AGNES_SECRETS_KEYS_FILE",
+    )
+    secret_variables: Names = setting(
+        (
+            "AGNES_SOURCE_*",
+            "KBC_TOKEN",
+            "KBC_STORAGE_TOKEN",
+            "KEBOOLA_STORAGE_TOKEN",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+        ),
+        "Environment variables that a source may take a secret from, comma separated; `*` at the "
+        "end stands for any ending. Those of the server itself never are.",
+        env="AGNES_SECRET_VARIABLES",
+        yaml="secrets.variables",
     )
     database_url: str = setting(
         "",
@@ -267,6 +294,14 @@ def loaded() -> Loaded:
 def config() -> Config:
     """Return the configuration of this process."""
     return loaded().config
+
+
+def variable(name: str) -> str:
+    """Return an environment variable that is no setting; empty when it is not set.
+
+    Who asks has made sure that it may be read: see :mod:`agnes_site.core.variables`.
+    """
+    return os.environ.get(name, "")
 
 
 def load(environ: Mapping[str, str]) -> Loaded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from enum import StrEnum
 
-from django.db import models
+from django.db import connection, models
 
 
 def choices_of(enumeration: type[StrEnum]) -> list[tuple[str, str]]:
@@ -20,3 +20,16 @@ class UuidModel(models.Model):
 
     class Meta:
         abstract = True
+
+
+def one_at_a_time(name: str) -> None:
+    """Wait until no other transaction is in progress that has asked for the same ``name``.
+
+    Call it first in a transaction. On SQLite there is nothing to wait for: transactions begin as
+    writers, of which there is one.
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError("Only a transaction can be the only one.")
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"agnes:{name}"])

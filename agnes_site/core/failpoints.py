@@ -29,6 +29,8 @@ NAMES = (
     "rebuild.recorded",
     "retention.versions_deleted",
     "retention.file_deleted",
+    "rotation.key_added",
+    "rotation.secret_renewed",
 )
 
 _armed: str = ""

@@ -13,6 +13,7 @@ from access.services import audit, grants
 from agnes_site.core.errors import ConflictError, InvalidInputError, NotFoundError
 from catalog import connectors, schedules
 from catalog.models import Source
+from catalog.services.secrets import NewSecret, change_secrets
 
 EDITABLE = ("display_name", "config", "schedule", "is_paused", "concurrency")
 AUDITED = ("source_type", *EDITABLE)
@@ -57,14 +58,16 @@ def add_source(
     schedule: str = "",
     is_paused: bool = False,
     concurrency: int = 2,
+    secrets: Mapping[str, NewSecret] | None = None,
 ) -> Source:
-    """Add a source whose settings its connector accepts.
+    """Add a source whose settings and secrets its connector accepts.
 
     Raises:
         SourceExistsError: the name is taken.
         UnknownSourceTypeError: no installed connector serves this type.
         SettingsInvalidError: the connector refuses the settings.
         ScheduleInvalidError: the schedule is not understood.
+        AgnesError: a secret is not accepted, as :mod:`catalog.services.secrets` says.
     """
     connector = connectors.get(source_type)
     if Source.objects.filter(slug__iexact=slug).exists():
@@ -84,18 +87,26 @@ def add_source(
         action="source.create", resource=f"source/{slug}", actor=by,
         after=audit.snapshot(source, AUDITED),
     )  # fmt: skip
+    change_secrets(source=source, secrets=secrets or {}, by=by)
     return source
 
 
 @transaction.atomic
-def change_source(*, source: Source, by: User | None, **fields: Any) -> list[str]:
-    """Change what ``fields`` name and nothing else; return the names of what was changed.
+def change_source(
+    *,
+    source: Source,
+    by: User | None,
+    secrets: Mapping[str, NewSecret] | None = None,
+    **fields: Any,
+) -> list[str]:
+    """Change what ``fields`` and ``secrets`` name and nothing else; return what was changed.
 
     ``fields`` are those of :data:`EDITABLE`; settings are given whole, as for a new source.
 
     Raises:
         SettingsInvalidError: the connector refuses the settings.
         ScheduleInvalidError: the schedule is not understood.
+        AgnesError: a secret is not accepted, as :mod:`catalog.services.secrets` says.
     """
     source = Source.objects.select_for_update().get(pk=source.pk)
     before = audit.snapshot(source, EDITABLE)
@@ -115,6 +126,7 @@ def change_source(*, source: Source, by: User | None, **fields: Any) -> list[str
             before={name: before[name] for name in changed},
             after={name: after[name] for name in changed},
         )  # fmt: skip
+    change_secrets(source=source, secrets=secrets or {}, by=by)
     return changed
 
 

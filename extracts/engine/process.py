@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from agnes_site.core.errors import AgnesError, UpstreamError
 from agnes_site.core.progress import Progress
 from extracts.engine.zygote import Channel
@@ -57,12 +59,15 @@ class ChildStoppedError(AgnesError):
 class Job:
     """What a child is to do: ``function`` is ``"module:name"``, called with arguments and report.
 
-    ``arguments`` and the result travel as JSON over a private socket; ``environ`` is the whole
-    environment of the child; ``memory_bytes`` is the address space it may add to its own.
+    ``arguments`` and the result travel as JSON over a private socket; ``secrets`` go the same way,
+    become ``arguments["secrets"]``, and are masked in every text for people that comes back.
+    ``environ`` is the whole environment of the child; ``memory_bytes`` is the address space it may
+    add to its own.
     """
 
     function: str
-    arguments: Mapping[str, Any]
+    arguments: Mapping[str, Any] = field(repr=False)
+    secrets: Mapping[str, SecretStr] | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
     memory_bytes: int = 4 * 1024**3
     timeout_seconds: float = 3600
@@ -84,7 +89,7 @@ def run(job: Job, *, progress: Progress, should_stop: Callable[[], bool] = lambd
         channel.send(
             {
                 "function": job.function,
-                "arguments": job.arguments,
+                "arguments": _with_secrets(job),
                 "environ": dict(job.environ),
                 "memory_bytes": job.memory_bytes,
                 "failpoint": dict(job.failpoint),
@@ -111,6 +116,13 @@ def run(job: Job, *, progress: Progress, should_stop: Callable[[], bool] = lambd
         finally:
             if child is not None:
                 _kill(child)
+
+
+def _with_secrets(job: Job) -> dict[str, Any]:
+    if job.secrets is None:
+        return dict(job.arguments)
+    revealed = {key: value.get_secret_value() for key, value in job.secrets.items()}
+    return {**job.arguments, "secrets": revealed}
 
 
 def _check(deadline: float, should_stop: Callable[[], bool]) -> None:

@@ -24,8 +24,11 @@ import duckdb
 
 from agnes_site.core import failpoints
 from agnes_site.core.errors import AgnesError
+from extracts.engine.scrubbing import Scrubber, ScrubbingFormatter
 
 _PR_SET_PDEATHSIG = 1
+# What of a result is meant for people.
+_TEXTS = ("message", "details", "notes")
 logger = logging.getLogger(__name__)
 
 
@@ -82,23 +85,34 @@ def _work(connection: socket.socket, parent: int) -> None:
         if job is not None:
             channel.send({"pid": os.getpid()})
             _confine(job)
-            _answer(channel, job)
+            _answer(channel, job, _scrubber(job))
             status = 0
     finally:
         logging.shutdown()
         os._exit(status)
 
 
-def _answer(channel: Channel, job: dict[str, Any]) -> None:
+def _scrubber(job: dict[str, Any]) -> Scrubber:
+    """Return what masks the secrets of this job, in the log of this process from now on."""
+    scrubber = Scrubber((job["arguments"].get("secrets") or {}).values())
+    for handler in logging.getLogger().handlers:
+        inner = handler.formatter or logging.Formatter()
+        handler.setFormatter(ScrubbingFormatter(inner, scrubber))
+    logging.captureWarnings(True)
+    return scrubber
+
+
+def _answer(channel: Channel, job: dict[str, Any], scrubber: Scrubber) -> None:
     def report(phase: str, *, done: int = 0, total: int | None = None, message: str = "") -> None:
-        channel.send({"phase": phase, "done": done, "total": total, "message": message})
+        text = scrubber.text(message)
+        channel.send({"phase": phase, "done": done, "total": total, "message": text})
 
     module, _, name = str(job["function"]).partition(":")
     function: Callable[..., Any] = getattr(import_module(module), name)
     try:
-        answer = {"result": function(job["arguments"], report)}
+        answer = {"result": _for_people(function(job["arguments"], report), scrubber)}
     except AgnesError as error:
-        answer = {"error": _as_json(error)}
+        answer = {"error": scrubber.value(_as_json(error))}
     except (MemoryError, duckdb.OutOfMemoryException):
         answer = {
             "error": {
@@ -121,6 +135,14 @@ def _answer(channel: Channel, job: dict[str, Any]) -> None:
             }
         }
     channel.send(answer)
+
+
+def _for_people(result: Any, scrubber: Scrubber) -> Any:
+    """Return ``result`` with the secrets masked in its texts; its data stays as it is."""
+    if not isinstance(result, dict):
+        return result
+    masked = {name: scrubber.value(result[name]) for name in _TEXTS if name in result}
+    return {**result, **masked}
 
 
 def _as_json(error: AgnesError) -> dict[str, Any]:

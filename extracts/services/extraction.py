@@ -16,6 +16,7 @@ from agnes_site.core.storage import Layout, as_storage_error, remove_folder
 from catalog import connectors
 from catalog.connectors import ColumnSpec, ExtractMode, QueryMode, SyncStrategy
 from catalog.models import Table
+from catalog.services import secrets
 from catalog.services.versions import FencedOffError, TablePinnedError
 from extracts.engine import process
 from extracts.engine.process import ChildStoppedError
@@ -168,7 +169,6 @@ def _job(run: Run, table: Table, folder: Path) -> process.Job:
         arguments={
             "source_type": source.source_type,
             "config": source.config,
-            "secrets": {},
             "table": table_arguments(table),
             "runs_sql": table.query_mode == QueryMode.MATERIALIZED,
             "mode": _mode(run, table, state),
@@ -178,6 +178,7 @@ def _job(run: Run, table: Table, folder: Path) -> process.Job:
             "combined_max_bytes": config.combined_max_bytes,
             "folder": str(folder),
         },
+        secrets=secrets.secrets_of(source),
         memory_bytes=config.run_memory_bytes,
         timeout_seconds=config.run_timeout_seconds,
         failpoint=failpoint_of(config),

@@ -12,7 +12,7 @@ from access.models import User
 from agnes_site.core.errors import AgnesError
 from agnes_site.core.progress import silent
 from catalog.models import Source, Table, TableName
-from catalog.services import registry
+from catalog.services import registry, secrets
 from extracts.engine import process
 from extracts.services import scanning
 
@@ -45,14 +45,13 @@ def test_connection(source: Source) -> str:
     answer = process.run(
         process.Job(
             function="extracts.connectors.work:test",
-            arguments={
-                "source_type": source.source_type, "config": source.config, "secrets": {}
-            },
+            arguments={"source_type": source.source_type, "config": source.config},
+            secrets=secrets.secrets_of(source),
             memory_bytes=settings.CONFIG.run_memory_bytes,
             timeout_seconds=_PATIENCE_SECONDS,
         ),
         progress=silent,
-    )  # fmt: skip
+    )
     return str(answer["message"])
 
 

@@ -17,7 +17,7 @@ from agnes_site.core.storage import Layout
 from catalog import connectors
 from catalog.connectors import QueryMode
 from catalog.models import IncidentKind, Source
-from catalog.services import incidents, registry, sources
+from catalog.services import incidents, registry, secrets, sources
 from extracts.engine import contract, process
 from extracts.models import RunKind, RunState, RunTrigger
 from extracts.services import runs
@@ -90,14 +90,13 @@ def discover(source: Source, *, progress: Any) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = process.run(
         process.Job(
             function="extracts.connectors.work:discover",
-            arguments={
-                "source_type": source.source_type, "config": source.config, "secrets": {}
-            },
+            arguments={"source_type": source.source_type, "config": source.config},
+            secrets=secrets.secrets_of(source),
             memory_bytes=config.run_memory_bytes,
             timeout_seconds=config.run_timeout_seconds,
         ),
         progress=progress,
-    )  # fmt: skip
+    )
     return found
 
 
