@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from agnes_site.api import api
+from agnes_site.web.exchange import exchange_page, export
 from agnes_site.web.home import home
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # as its page says
@@ -16,6 +17,8 @@ admin.site.index_template = "web/overview.html"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home, name="home"),
     path("login", RedirectView.as_view(pattern_name="account_login", query_string=True)),
+    path("admin/exchange/", admin.site.admin_view(exchange_page), name="exchange"),
+    path("admin/exchange/export/", admin.site.admin_view(export), name="exchange_export"),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.account.urls")),
     path("", api.urls),

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 from access.models import AuditEvent, User
 from agnes_site.core import markup
-from agnes_site.core.admin import NextStep, ReadOnlyAdmin
+from agnes_site.core.admin import NextStep, ReadOnlyAdmin, difference
 from agnes_site.core.markup import Tone
 
 
@@ -90,18 +87,5 @@ def _user_id(event: AuditEvent) -> UUID | None:
 
 
 def _change(event: AuditEvent) -> SafeString:
-    before: dict[str, Any] = event.before or {}
-    after: dict[str, Any] = event.after or {}
-    names = sorted({*before, *after})
-    if not names:
-        return mark_safe("")
-    rows = [[name, _value(before, name), _value(after, name)] for name in names]
-    return markup.card("What changed", markup.grid(["Field", "Before", "After"], rows))
-
-
-def _value(values: dict[str, Any], name: str) -> SafeString:
-    if name not in values:
-        return markup.NOTHING
-    value = values[name]
-    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return format_html('<code class="ag-wrap">{}</code>', shown)
+    shown = difference(event.before, event.after)
+    return markup.card("What changed", shown) if shown else shown

@@ -94,13 +94,18 @@ class Layout:
         """The folders of the broker that needs no server."""
         return self.state / "broker"
 
+    @property
+    def imports(self) -> Path:
+        """Documents that wait for somebody to say yes to their plan."""
+        return self.state / "imports"
+
     def create(self) -> None:
         """Make every folder that is not there yet; what holds secrets is for its owner only."""
         for folder in (
             self.root, self.store, self.extracts, self.analytics, self.tmp, self.root / "static",
         ):  # fmt: skip
             folder.mkdir(parents=True, exist_ok=True)
-        for folder in (self.state, self.broker, self.state / "cache"):
+        for folder in (self.state, self.broker, self.state / "cache", self.imports):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def stored(self, sha256: str) -> Path:

@@ -55,7 +55,13 @@ def unfold(*, instance_name: str) -> dict[str, Any]:
                         _list("Tokens", "password", "access_accesstoken"),
                     ],
                 },
-                {"title": "System", "items": [_list("Audit", "history", "access_auditevent")]},
+                {
+                    "title": "System",
+                    "items": [
+                        _list("Audit", "history", "access_auditevent"),
+                        _item("Import & export", "swap_vert", "exchange"),
+                    ],
+                },
             ],
         },
     }

@@ -5,6 +5,7 @@ from ninja import Router
 from catalog.api.discovery import admin_router as discovery_admin_router
 from catalog.api.discovery import router as discovery_router
 from catalog.api.downloads import router as downloads_router
+from catalog.api.exchange import admin_router as exchange_admin_router
 from catalog.api.manifest import router as manifest_router
 from catalog.api.tables import admin_router as tables_admin_router
 from catalog.api.tables import tables_router
@@ -18,5 +19,6 @@ router.add_router("", discovery_router)
 admin_router = Router()
 admin_router.add_router("", tables_admin_router)
 admin_router.add_router("", discovery_admin_router)
+admin_router.add_router("", exchange_admin_router)
 
 __all__ = ["admin_router", "router"]

@@ -1,5 +1,6 @@
 """The ground that every page of the admin stands on."""
 
+from agnes_site.core.admin.differences import difference
 from agnes_site.core.admin.inline import RowsInline
 from agnes_site.core.admin.offers import Button, Done, NextStep, button
 from agnes_site.core.admin.page import Admin, ReadOnlyAdmin
@@ -15,6 +16,7 @@ __all__ = [
     "RowsInline",
     "become",
     "button",
+    "difference",
     "said",
     "summary",
 ]
