@@ -22,6 +22,7 @@ failpoints.arm(CONFIG.failpoint, once=CONFIG.failpoint_once)
 
 SECRET_KEY = CONFIG.secret_key or persistent_key(LAYOUT.state / "keys" / "session")
 DEBUG = CONFIG.debug
+DEFAULT_EXCEPTION_REPORTER_FILTER = "agnes_site.core.reports.PlacesOnly"
 ALLOWED_HOSTS = list(CONFIG.allowed_hosts)
 
 INSTALLED_APPS = [

@@ -100,11 +100,15 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class SecretField:
-    """A secret that a connector needs, as a form asks for it; its value is never part of it."""
+    """A secret that a connector needs, as a form asks for it; its value is never part of it.
+
+    With ``is_multiline`` it may have several lines, as a private key has.
+    """
 
     label: str
     description: str = ""
     is_required: bool = True
+    is_multiline: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ import binascii
 import hashlib
 import os
 import secrets
-from collections.abc import Collection, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -140,21 +140,25 @@ class KeyRing:
             raise KeysUnusableError(f"{self.file} cannot be read.") from error
         return [_key(line, str(self.file)) for line in lines]
 
-    def _writing(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
         if self._given:
             raise KeysUnusableError(
                 "The keys are given by AGNES_SECRETS_KEYS, which only the operator changes.",
                 hint="Put a new key before the others there, and restart the server.",
             )
-        self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return locked(self.file.parent)
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with locked(self.file.parent):
+                yield
+        except OSError as error:
+            raise KeysUnusableError(
+                f"{self.file} cannot be written.", hint="Look at the rights of its folder."
+            ) from error
 
     def _write(self, keys: Iterable[_Key]) -> None:
         content = "".join(f"{base64.b64encode(key.value).decode()}\n" for key in keys)
-        try:
-            write_private(self.file, content.encode())
-        except OSError as error:
-            raise KeysUnusableError(f"{self.file} cannot be written.") from error
+        write_private(self.file, content.encode())
 
 
 def _key(text: str, place: str) -> _Key:

@@ -18,11 +18,11 @@ from agnes_site.core import human, markup
 from agnes_site.core.admin import NextStep, become, button, summary
 from agnes_site.core.markup import Tone
 from catalog import connectors, panels
-from catalog.admin import settings_form
+from catalog.admin import secret_fields, settings_form
 from catalog.admin.paneled import PaneledAdmin
 from catalog.admin.rows import counted, incidents_card, table_rows, waive_from
 from catalog.models import Incident, Source, Table
-from catalog.services import sources
+from catalog.services import secrets, sources
 
 
 class SourceForm(forms.ModelForm[Source]):
@@ -139,6 +139,8 @@ class SourceAdmin(PaneledAdmin):
         connector = self._connector(request, obj)
         values = obj.config if obj else {}
         fields = settings_form.form_fields(connector.config_schema, values)
+        kept = secrets.kept_secrets(obj) if obj else {}
+        fields |= secret_fields.form_fields(connector, kept)
         made = type("SourceForm", (SourceForm,), {**fields, "connector": connector})
         return super().get_form(request, obj, change=change, **{**kwargs, "form": made})
 
@@ -147,6 +149,7 @@ class SourceAdmin(PaneledAdmin):
         connector = self._connector(request, obj)
         names = ("display_name",) if obj else ("slug", "display_name")
         settings = settings_form.names(connector.config_schema)
+        settings += secret_fields.names(connector)
         return [
             (None, {"fields": names}),
             *([(connector.display_name, {"fields": settings})] if settings else []),
@@ -159,6 +162,7 @@ class SourceAdmin(PaneledAdmin):
             name: form.cleaned_data[name]
             for name in ("display_name", "schedule", "is_paused", "concurrency")
         }
+        given["secrets"] = secret_fields.given(form, form.connector)
         by: Any = request.user
         if change:
             fresh = Source.objects.get(pk=obj.pk)

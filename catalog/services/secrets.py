@@ -52,13 +52,14 @@ class SecretMissingError(InvalidInputError):
 
 @dataclass(frozen=True, kw_only=True)
 class NewSecret:
-    """What becomes of a secret: a ``value`` to store, a ``variable`` to read, else forgotten."""
+    """What becomes of a secret: a ``value`` is stored, a ``variable`` read, or it is forgotten."""
 
     value: SecretStr | None = None
     variable: str = ""
+    is_forgotten: bool = False
 
 
-FORGOTTEN = NewSecret()
+FORGOTTEN = NewSecret(is_forgotten=True)
 
 
 def set_secret(*, source: Source, key: str, value: SecretStr, by: User | None) -> None:
@@ -101,7 +102,7 @@ def change_secrets(*, source: Source, secrets: Mapping[str, NewSecret], by: User
         return
     one_at_a_time(WRITING)
     for key, given in secrets.items():
-        if given == FORGOTTEN:
+        if given.is_forgotten:
             _forget(source, key, by)
         else:
             _keep(source, key, given, by)
@@ -146,8 +147,8 @@ def check(source_type: str, secrets: Mapping[str, NewSecret]) -> None:
             raise SecretInvalidError(f"{label} is either typed or named, not both.")
         if given.variable:
             variables.checked(given.variable, allowed=_config().secret_variables)
-        elif given.value is not None:
-            _check_value(label, given.value.get_secret_value())
+        elif not given.is_forgotten:
+            _check_value(label, given.value.get_secret_value() if given.value else "")
 
 
 def _check_value(label: str, text: str) -> None:
@@ -182,7 +183,7 @@ def secrets_with(source: Source, given: Mapping[str, NewSecret]) -> dict[str, Se
     Raises:
         AgnesError: as :func:`secrets_of` and :func:`check`.
     """
-    check(source.source_type, {key: new for key, new in given.items() if new != FORGOTTEN})
+    check(source.source_type, given)
     kept = kept_secrets(source)
     found = {}
     for key, wanted in connectors.get(source.source_type).secret_fields.items():

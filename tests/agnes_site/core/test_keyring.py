@@ -91,6 +91,12 @@ class TestKeyRing:
         assert "hunter2" not in str(caught.value)
         assert "openssl rand -base64 32" in caught.value.hint
 
+    def test_says_when_its_folder_is_none(self, ring):
+        ring.file.parent.write_text("in the way")
+
+        with pytest.raises(KeysUnusableError, match="cannot be"):
+            ring.seal("x", bound_to="a")
+
     def test_never_shows_a_key(self, ring):
         sealed = ring.seal("hunter2", bound_to="a")
         key = ring.file.read_text().strip()
