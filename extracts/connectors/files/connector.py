@@ -29,13 +29,14 @@ from catalog.connectors import (
 )
 from extracts.connectors.files.csv_reader import CsvReader
 from extracts.connectors.files.fingerprint import Fingerprint
-from extracts.connectors.files.keys import OutOfOrderError, checked_keys, spelled_key
 from extracts.connectors.files.listing import SourceFile, supported_files, table_files
 from extracts.connectors.files.parquet_reader import ParquetReader
-from extracts.connectors.files.session import is_about_data, session
+from extracts.connectors.files.session import is_about_data
 from extracts.connectors.files.settings import FilesConfig, FilesTable
-from extracts.connectors.files.sorting import sorted_rows
+from extracts.engine.keys import OutOfOrderError, checked_keys, spelled_key
 from extracts.engine.parquet import WRITER
+from extracts.engine.session import session
+from extracts.engine.sorting import sorted_rows
 
 if TYPE_CHECKING:
     Reader = CsvReader | ParquetReader

@@ -1,34 +1,11 @@
-"""A DuckDB for one piece of reading: little memory, two threads, nothing from the network."""
+"""What DuckDB is given to read, and which of its errors are about that."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-import duckdb
-
 from extracts.connectors.files.listing import SourceFile
-
-_THREADS = 2
-_MEMORY = "128MB"
-
-
-@contextmanager
-def session(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a database in memory that spills into ``scratch``."""
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "threads": _THREADS,
-        "memory_limit": _MEMORY,
-        "temp_directory": str(scratch / "spill"),
-        "autoload_known_extensions": False,
-        "autoinstall_known_extensions": False,
-        "preserve_insertion_order": True,
-    }
-    with duckdb.connect(config=config) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET enable_progress_bar = false")
-        yield connection
 
 
 def linked(files: Sequence[SourceFile], scratch: Path) -> list[Path]:

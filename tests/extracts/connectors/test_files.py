@@ -24,7 +24,6 @@ from catalog.connectors import ColumnSpec, ExtractRequest, TableRequest
 from extracts.connectors.files.connector import FilesConnector
 from extracts.connectors.files.csv_reader import CsvRowError, CsvSettingsError
 from extracts.connectors.files.csv_text import NotCsvError
-from extracts.connectors.files.keys import DuplicateKeyError, PrimaryKeyMissingError
 from extracts.connectors.files.listing import (
     SourceFileRefusedError,
     SourceFilesMissingError,
@@ -34,6 +33,7 @@ from extracts.connectors.files.settings import FilesConfig, FilesTable
 from extracts.engine.candidate import Candidate
 from extracts.engine.columns import ColumnNameError
 from extracts.engine.combining import PartsDifferError
+from extracts.engine.keys import DuplicateKeyError, PrimaryKeyMissingError
 from extracts.engine.publish import DamagedFileError, validate
 from tests.extracts.connectors.contract import REPOSITORY, ConnectorContract
 

@@ -6,9 +6,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from extracts.connectors.files.keys import DuplicateKeyError, OutOfOrderError, checked_keys
-from extracts.connectors.files.session import session
-from extracts.connectors.files.sorting import sorted_rows
+from extracts.engine.keys import DuplicateKeyError, OutOfOrderError, checked_keys
+from extracts.engine.session import session
+from extracts.engine.sorting import sorted_rows
 
 ROWS = """
     SELECT (hash(i) % 1000)::BIGINT AS n,
