@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from agnes_site.core import human, markup
-from agnes_site.core.admin import NextStep, ReadOnlyAdmin, button
+from agnes_site.core.admin import NextStep, OneOfManyFilter, ReadOnlyAdmin, button
 from agnes_site.core.markup import Tone
 from extracts.models import Run, RunKind, RunTrigger
 from extracts.panels import page_of, state_badge, took
@@ -27,7 +27,7 @@ class RunAdmin(ReadOnlyAdmin):
     """Runs, the newest first."""
 
     list_display = ("subject", "kind", "state_shown", "asked_for", "took", "rows_shown", "told")
-    list_filter = ("state", "kind", "trigger", "queued_at", "source")
+    list_filter = ("state", "kind", "trigger", "queued_at", ("source", OneOfManyFilter))
     list_select_related = ("table", "source")
     search_fields = ("table__name", "source__slug", "error_code", "error_message")
     search_help_text = "Search tables, sources and errors"

@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from access.models import AuditEvent, User
 from agnes_site.core import markup
-from agnes_site.core.admin import NextStep, ReadOnlyAdmin, difference
+from agnes_site.core.admin import NextStep, OneOfManyFilter, ReadOnlyAdmin, difference
 from agnes_site.core.markup import Tone
+
+_SEARCHED = 100_000
+
+
+class ActionFilter(admin.SimpleListFilter):
+    """What was done."""
+
+    title = "action"
+    parameter_name = "action"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the choices."""
+        return [(action, action) for action in AuditEvent.objects.actions()]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[AuditEvent]
+    ) -> QuerySet[AuditEvent]:
+        """Limit the events to the chosen action."""
+        return queryset.filter(action=self.value()) if self.value() else queryset
+
+
+class ClientFilter(admin.SimpleListFilter):
+    """By way of which kind of client."""
+
+    title = "by way of"
+    parameter_name = "client"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the choices."""
+        return [("web", "A browser"), ("cli", "The command line"), ("service", "A service")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[AuditEvent]
+    ) -> QuerySet[AuditEvent]:
+        """Limit the events to the chosen kind of client."""
+        return queryset.filter(client_kind=self.value()) if self.value() else queryset
 
 
 @admin.register(AuditEvent)
@@ -19,11 +57,12 @@ class AuditEventAdmin(ReadOnlyAdmin):
     """Who did what, the newest first."""
 
     list_display = ("happened", "who", "action", "about", "result", "by_way_of", "sealed")
-    list_filter = ("at", "action", "client_kind", ("actor", admin.RelatedOnlyFieldListFilter))
+    list_filter = ("at", ActionFilter, ClientFilter, ("actor", OneOfManyFilter))
     list_select_related = ("actor",)
     search_fields = ("action", "resource", "actor__email", "request_id", "ip")
-    search_help_text = "Search actions, resources, people, addresses"
+    search_help_text = "Search the newest 100,000"
     ordering = ("-at",)
+    sortable_by = ("happened",)
     actions = None
     next_step = NextStep(
         text="Nothing was done yet. Every change is recorded here, in the same transaction."
@@ -60,6 +99,17 @@ class AuditEventAdmin(ReadOnlyAdmin):
         emails = dict(User.objects.filter(pk__in=ids.values()).values_list("pk", "email"))
         for event in rows:
             event.__dict__["about"] = emails.get(ids[event.pk]) if event.pk in ids else None
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[AuditEvent], search_term: str
+    ) -> tuple[QuerySet[AuditEvent], bool]:
+        """Search among the newest: the audit grows without end."""
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        if search_term:
+            since = AuditEvent.objects.order_by("-at").values_list("at", flat=True)
+            oldest = since[_SEARCHED : _SEARCHED + 1].first()
+            found = found.filter(at__gt=oldest) if oldest else found
+        return found, may_repeat
 
     def above(self, request: HttpRequest, obj: AuditEvent) -> SafeString:
         """Return the event with what changed."""

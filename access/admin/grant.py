@@ -18,7 +18,7 @@ from access.models import Grant, Tier
 from access.resources import registered
 from access.services import grants
 from agnes_site.core import markup
-from agnes_site.core.admin import Admin, NextStep, become
+from agnes_site.core.admin import Admin, NextStep, OneOfManyFilter, become
 from agnes_site.core.markup import Tone
 
 
@@ -68,7 +68,7 @@ class GrantAdmin(Admin):
 
     list_display = ("group", "kind", "resource", "tier_shown", "until_shown", "created_by")
     list_display_links = ("resource",)
-    list_filter = ("resource_type", "tier", ExpiryFilter, "group")
+    list_filter = ("resource_type", "tier", ExpiryFilter, ("group", OneOfManyFilter))
     list_select_related = ("group", "created_by")
     search_fields = ("resource_id", "group__name")
     error_fields = {  # noqa: RUF012 (declared as a class variable in the base)

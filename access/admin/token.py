@@ -19,7 +19,7 @@ from unfold import widgets
 from access.models import AccessToken, TokenKind
 from access.services import tokens
 from agnes_site.core import markup
-from agnes_site.core.admin import Admin, NextStep, become, button
+from agnes_site.core.admin import Admin, NextStep, OneOfManyFilter, become, button
 from agnes_site.core.markup import Tone
 
 
@@ -77,7 +77,7 @@ class AccessTokenAdmin(Admin):
 
     form = TokenForm
     list_display = ("name", "user", "kind", "shown", "state", "used", "expires")
-    list_filter = (StateFilter, "kind", ("user", admin.RelatedOnlyFieldListFilter))
+    list_filter = (StateFilter, "kind", ("user", OneOfManyFilter))
     list_select_related = ("user",)
     search_fields = ("name", "user__email", "prefix", "last4")
     autocomplete_fields = ("user",)

@@ -17,7 +17,7 @@ from access.admin.membership import GroupsInline
 from access.models import ADMIN, EVERYONE, AccessToken, Membership, User
 from access.services import groups, users
 from agnes_site.core import human, markup
-from agnes_site.core.admin import Admin, NextStep, become, button
+from agnes_site.core.admin import Admin, NextStep, OneOfManyFilter, become, button
 from agnes_site.core.markup import Tone
 
 
@@ -51,7 +51,7 @@ class UserAdmin(Admin):
 
     form = UserForm
     list_display = ("named", "state", "in_groups", "token_count", "seen")
-    list_filter = ("is_active", "memberships__group")
+    list_filter = ("is_active", ("memberships__group", OneOfManyFilter))
     search_fields = ("email", "name")
     inlines = (GroupsInline,)
     actions = ("deactivate_chosen",)

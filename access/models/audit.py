@@ -4,11 +4,32 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.db import models
+from django.db import connection, models
 from django.utils import timezone
 
 from access.models.user import User
 from agnes_site.core.database import UuidModel
+
+# One look into the index for each action there is, however many events.
+_ACTIONS = """
+    WITH RECURSIVE known(action) AS (
+        SELECT min(action) FROM access_auditevent
+        UNION ALL
+        SELECT (SELECT min(action) FROM access_auditevent WHERE action > known.action)
+        FROM known WHERE known.action IS NOT NULL
+    )
+    SELECT action FROM known WHERE action IS NOT NULL
+"""
+
+
+class AuditQuerySet(models.QuerySet["AuditEvent"]):
+    """Questions about the audit."""
+
+    def actions(self) -> list[str]:
+        """Return each action that was ever recorded, once."""
+        with connection.cursor() as cursor:
+            cursor.execute(_ACTIONS)
+            return [action for (action,) in cursor.fetchall()]
 
 
 class AuditEvent(UuidModel):
@@ -36,6 +57,8 @@ class AuditEvent(UuidModel):
     ip = models.GenericIPAddressField(null=True)
     client_kind = models.CharField(max_length=20, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
+
+    objects = AuditQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["-at"]

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from access.models import Grant
 from agnes_site.core import human, markup
-from agnes_site.core.admin import NextStep, become, button, summary
+from agnes_site.core.admin import NextStep, OneOfManyFilter, become, button, summary
 from catalog import connectors, panels
 from catalog.admin import readers, settings_form
 from catalog.admin.column import ColumnInline
@@ -36,7 +36,12 @@ class TableAdmin(PaneledAdmin):
 
     registry = panels.tables
     list_display = ("named", "origin", "state", "rows", "size", "freshness", "version", "problem")
-    list_filter = (TableStateFilter, "source", "folder", "query_mode")
+    list_filter = (
+        TableStateFilter,
+        ("source", OneOfManyFilter),
+        ("folder", OneOfManyFilter),
+        "query_mode",
+    )
     list_select_related = ("source", "current_version")
     search_fields = ("name", "display_name", "description", "names__name")
     search_help_text = "Search names, aliases and descriptions"

@@ -21,27 +21,20 @@ from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
 from agnes_site.core import markup
+from agnes_site.core.admin import staying
+from agnes_site.core.admin.listing import CountedPaginator, RowsChangeList
 from agnes_site.core.admin.offers import Button, Done, NextStep
 from agnes_site.core.admin.refusals import refusing, said
 from agnes_site.core.errors import AgnesError
-
-
-class RowsChangeList(ChangeList):  # type: ignore[misc]  # the framework has no types
-    """A page of a list, whose admin may look up more about all of its rows at once."""
-
-    result_list: list[Any]
-
-    def get_results(self, request: HttpRequest) -> None:
-        """Fetch the rows of this page and what their admin adds to them."""
-        super().get_results(request)
-        self.result_list = list(self.result_list)
-        self.model_admin.complete_rows(request, self.result_list)
 
 
 class Admin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
     """A list and a page for one model, in terms of services."""
 
     list_per_page = 100
+    show_full_result_count = False
+    paginator = CountedPaginator
+    list_before_template = "web/limits.html"
     list_filter_submit = False
     list_fullwidth = True
     compressed_fields = True
@@ -151,7 +144,10 @@ class Admin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show the list; what a service refuses of an action becomes a message."""
+        """Show the list as it was left; what a service refuses of an action becomes a message."""
+        left = staying.returning(request)
+        if left is not None:
+            return left
         try:
             answer: HttpResponse = super().changelist_view(request, extra_context)
         except (AgnesError, ValidationError) as error:

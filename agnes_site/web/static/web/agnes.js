@@ -31,3 +31,15 @@ addEventListener("DOMContentLoaded", () => {
   const once = document.querySelector("[data-leave-to]");
   if (once) history.replaceState(null, "", once.dataset.leaveTo);
 });
+
+// What is chosen in a filter that is typed into limits the list at once.
+addEventListener("DOMContentLoaded", () => {
+  if (!window.django?.jQuery) return;
+  django.jQuery(document).on("change", ".unfold-filter-autocomplete", (event) => {
+    const asked = new URLSearchParams(location.search);
+    asked.delete("p");
+    asked.delete(event.target.name);
+    if (event.target.value) asked.set(event.target.name, event.target.value);
+    location.search = asked.toString();
+  });
+});
