@@ -9,6 +9,7 @@ A third-party connector is an installed package with an entry point in the group
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -263,6 +264,20 @@ class PartChange:
     part: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """What the operator lets sources reach: folders of the server, hosts in the network.
+
+    Files are read below ``roots``, but not in ``private`` folders, except for roots inside of
+    those. ``hosts`` are names, addresses and networks. Nothing is allowed by default;
+    :mod:`extracts.connectors.reach` decides by these.
+    """
+
+    roots: tuple[Path, ...] = ()
+    private: tuple[Path, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
 class Output(Protocol):
     """Where a connector puts a candidate: the one writer, bound to the folder of this run.
 
@@ -300,6 +315,14 @@ class Connector(ABC):
     secret_fields: ClassVar[Mapping[str, SecretField]] = {}
     # Whether somebody else writes ``extracts/<source>/``, so that it is read and never written.
     is_foreign: ClassVar[bool] = False
+    # What this installation lets sources reach; see :meth:`within`.
+    reach: Reach = Reach()
+
+    def within(self, reach: Reach) -> Self:
+        """Return this connector bound to what it may reach."""
+        bound = copy.copy(self)
+        bound.reach = reach
+        return bound
 
     @abstractmethod
     def test(self, config: Settings, secrets: Mapping[str, str]) -> Health:

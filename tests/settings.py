@@ -11,6 +11,7 @@ import tempfile
 SCRATCH = tempfile.mkdtemp(prefix="agnes-tests-")
 atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)
 os.environ["DATA_DIR"] = os.environ["CONFIG_DIR"] = SCRATCH
+os.environ["AGNES_FILES_ROOTS"] = tempfile.gettempdir()
 for _name in ("SESSION_SECRET", "STATE_DIR", "AGNES_FAILPOINT", "AGNES_SERVER", "AGNES_TOKEN"):
     os.environ.pop(_name, None)
 

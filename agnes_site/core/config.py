@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from agnes_site.core.errors import ConfigurationError
@@ -33,7 +33,15 @@ def _split(value: Any) -> Any:
     return value
 
 
+def _absolute(folders: tuple[Path, ...]) -> tuple[Path, ...]:
+    for folder in folders:
+        if not folder.is_absolute():
+            raise ValueError(f"{folder} is no whole path; begin it with /")
+    return folders
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Folders = Annotated[tuple[Path, ...], BeforeValidator(_split), AfterValidator(_absolute)]
 
 
 def setting(
@@ -227,6 +235,21 @@ class Config(BaseModel):
         ge=1,
         le=3600,
     )
+    files_roots: Folders = setting(
+        (),
+        "Folders below which sources may read files, comma separated; when unset: "
+        "`DATA_DIR/files`, `/data`, `/mnt`, `/srv` and the home folder of the server's user.",
+        env="AGNES_FILES_ROOTS",
+        yaml="files.roots",
+    )
+    files_hosts: Names = setting(
+        (),
+        "Hosts that sources may fetch files from, comma separated: `data.example.com`, "
+        "`*.example.com`, `host:8443`, `*` for every public one. Private addresses count only "
+        "where they are listed as well: `10.1.2.3`, `10.0.0.0/8`.",
+        env="AGNES_FILES_HOSTS",
+        yaml="files.hosts",
+    )
     kept_versions: int = setting(
         5,
         "Versions of a table that are kept for roll-back.",
@@ -262,6 +285,15 @@ class Config(BaseModel):
     def state(self) -> Path:
         """The folder of the database and keys."""
         return self.state_dir or self.data_dir / "state"
+
+    @property
+    def readable_roots(self) -> tuple[Path, ...]:
+        """The folders below which sources may read files."""
+        if self.files_roots:
+            return self.files_roots
+        usual = (self.data_dir.absolute() / "files", Path("/data"), Path("/mnt"), Path("/srv"))
+        home = Path.home()
+        return (*usual, home) if home != Path("/") else usual
 
 
 @dataclass(frozen=True, kw_only=True)

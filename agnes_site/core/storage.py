@@ -90,6 +90,16 @@ class Layout:
         return self.root / "tmp"
 
     @property
+    def files(self) -> Path:
+        """Where people put files for sources to read."""
+        return self.root / "files"
+
+    @property
+    def own(self) -> tuple[Path, ...]:
+        """What only the server itself reads, whatever is configured."""
+        return (self.state, self.store, self.extracts, self.analytics, self.tmp)
+
+    @property
     def broker(self) -> Path:
         """The folders of the broker that needs no server."""
         return self.state / "broker"
@@ -102,7 +112,8 @@ class Layout:
     def create(self) -> None:
         """Make every folder that is not there yet; what holds secrets is for its owner only."""
         for folder in (
-            self.root, self.store, self.extracts, self.analytics, self.tmp, self.root / "static",
+            self.root, self.store, self.extracts, self.analytics, self.tmp, self.files,
+            self.root / "static",
         ):  # fmt: skip
             folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.state, self.broker, self.state / "cache", self.imports):

@@ -74,7 +74,7 @@ class Story:
             AgnesError: a step did not do what it says.
         """
         with self._step("Company") as line:
-            files = company_files(self.layout.root / "company", scale=self.scale, seed=self.seed)
+            files = company_files(self.layout.files / "company", scale=self.scale, seed=self.seed)
             made = "made" if files.is_new else "as before"
             line(
                 f"{len(files.tables)} tables, {files.rows:,} rows, {_size(files.bytes)} of CSV, "
@@ -108,6 +108,7 @@ class Story:
             slug=SOURCE, source_type="files", display_name="Demo company",
             config={"folder": str(files.folder)}, by=None,
         )  # fmt: skip
+        sources.change_source(source=source, by=None, config={"folder": str(files.folder)})
         known = set(source.tables.values_list("name", flat=True))
         for name, (pattern, primary_key, description) in files.tables.items():
             if name in known:

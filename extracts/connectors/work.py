@@ -19,6 +19,7 @@ from catalog.connectors import (
     ExtractMode,
     ExtractRequest,
     ExtractResult,
+    Reach,
     TableRequest,
 )
 from extracts.engine import publish
@@ -32,7 +33,7 @@ def extract(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     Raises:
         AgnesError: as the connector or the validation says.
     """
-    connector = connectors.get(arguments["source_type"])
+    connector = _connector(arguments)
     config = connector.config_schema.model_validate(arguments["config"])
     table = table_request(connector, arguments["table"])
     request = ExtractRequest(
@@ -63,7 +64,7 @@ def extract(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
 
 def test(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     """Try the connection of a source."""
-    connector = connectors.get(arguments["source_type"])
+    connector = _connector(arguments)
     config = connector.config_schema.model_validate(arguments["config"])
     health = connector.test(config, arguments["secrets"])
     return {"message": health.message, "details": dict(health.details)}
@@ -71,7 +72,7 @@ def test(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
 
 def discover(arguments: Mapping[str, Any], progress: Progress) -> list[dict[str, Any]]:
     """Return the tables that a source offers."""
-    connector = connectors.get(arguments["source_type"])
+    connector = _connector(arguments)
     if Capability.DISCOVER not in connector.capabilities:
         raise connector.unsupported(Capability.DISCOVER)
     config = connector.config_schema.model_validate(arguments["config"])
@@ -92,6 +93,16 @@ def table_request(connector: connectors.Connector, given: Mapping[str, Any]) -> 
         options=connector.table_schema.model_validate(given["options"]),
         known_columns=tuple(ColumnSpec(**column) for column in given["known_columns"]),
     )
+
+
+def _connector(arguments: Mapping[str, Any]) -> connectors.Connector:
+    given = arguments.get("reach", {})
+    reach = Reach(
+        roots=tuple(map(Path, given.get("roots", ()))),
+        private=tuple(map(Path, given.get("private", ()))),
+        hosts=tuple(given.get("hosts", ())),
+    )
+    return connectors.get(arguments["source_type"]).within(reach)
 
 
 def _days(count: int | None) -> timedelta | None:

@@ -23,6 +23,7 @@ from extracts.engine.process import ChildStoppedError
 from extracts.engine.publish import ValidatedPart
 from extracts.models import Run, RunKind, RunState
 from extracts.services import publication, regeneration, runs, scanning
+from extracts.services.arguments import source_arguments
 from extracts.services.publication import Candidate
 from extracts.services.runs import Holding, LeaseLostError
 
@@ -167,8 +168,7 @@ def _job(run: Run, table: Table, folder: Path) -> process.Job:
     return process.Job(
         function="extracts.connectors.work:extract",
         arguments={
-            "source_type": source.source_type,
-            "config": source.config,
+            **source_arguments(source),
             "table": table_arguments(table),
             "runs_sql": table.query_mode == QueryMode.MATERIALIZED,
             "mode": _mode(run, table, state),

@@ -15,6 +15,7 @@ from catalog.models import Source, Table, TableName
 from catalog.services import registry, secrets
 from extracts.engine import process
 from extracts.services import scanning
+from extracts.services.arguments import source_arguments
 
 _PATIENCE_SECONDS = 60
 
@@ -45,7 +46,7 @@ def test_connection(source: Source) -> str:
     answer = process.run(
         process.Job(
             function="extracts.connectors.work:test",
-            arguments={"source_type": source.source_type, "config": source.config},
+            arguments=source_arguments(source),
             secrets=secrets.secrets_of(source),
             memory_bytes=settings.CONFIG.run_memory_bytes,
             timeout_seconds=_PATIENCE_SECONDS,

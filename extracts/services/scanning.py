@@ -21,6 +21,7 @@ from catalog.services import incidents, registry, secrets, sources
 from extracts.engine import contract, process
 from extracts.models import RunKind, RunState, RunTrigger
 from extracts.services import runs
+from extracts.services.arguments import source_arguments
 from extracts.services.runs import Holding
 
 FOREIGN_TYPE = "external"
@@ -90,7 +91,7 @@ def discover(source: Source, *, progress: Any) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = process.run(
         process.Job(
             function="extracts.connectors.work:discover",
-            arguments={"source_type": source.source_type, "config": source.config},
+            arguments=source_arguments(source),
             secrets=secrets.secrets_of(source),
             memory_bytes=config.run_memory_bytes,
             timeout_seconds=config.run_timeout_seconds,

@@ -33,6 +33,7 @@ from extracts.connectors.files.listing import SourceFile, supported_files, table
 from extracts.connectors.files.parquet_reader import ParquetReader
 from extracts.connectors.files.session import is_about_data
 from extracts.connectors.files.settings import FilesConfig, FilesTable
+from extracts.connectors.reach.paths import allowed_path
 from extracts.engine.keys import OutOfOrderError, checked_keys, spelled_key
 from extracts.engine.parquet import WRITER
 from extracts.engine.session import session
@@ -66,7 +67,7 @@ class FilesConnector(Connector):
 
     def test(self, config: Settings, secrets: Mapping[str, str]) -> Health:
         """Look into the folder."""
-        folder = _folder(config)
+        folder = self._folder(config)
         files = supported_files(folder, folder)
         return Health(
             message=f"The folder can be read; it holds {len(files)} CSV or Parquet files.",
@@ -75,7 +76,7 @@ class FilesConnector(Connector):
 
     def discover(self, config: Settings, secrets: Mapping[str, str]) -> Iterator[TableSpec]:
         """Yield a table for each file, and one for each folder of several files of one kind."""
-        folder = _folder(config)
+        folder = self._folder(config)
         taken: set[str] = set()
         for source_table, files in _tables(supported_files(folder, folder)):
             is_folder = len(files) > 1
@@ -88,7 +89,7 @@ class FilesConnector(Connector):
         self, config: Settings, secrets: Mapping[str, str], table: TableRequest, rows: int
     ) -> pa.Table:
         """Return the first ``rows`` rows as they would be extracted, in the order of the files."""
-        files = table_files(_folder(config), table.source_table)
+        files = table_files(self._folder(config), table.source_table)
         with tempfile.TemporaryDirectory() as scratch, session(Path(scratch)) as connection:
             reader = _reader(connection, files, table, Path(scratch))
             try:
@@ -111,7 +112,7 @@ class FilesConnector(Connector):
         if request.mode is ExtractMode.PARTS:
             raise self.unsupported(Capability.EXTRACT)
         table = request.table
-        files = table_files(_folder(config), table.source_table)
+        files = table_files(self._folder(config), table.source_table)
         before = Fingerprint(files)
         digest = before.digest(now_ns=self._now_ns(), settings=_way_of_reading(table))
         if digest is not None and request.state.get("fingerprint") == digest:
@@ -122,6 +123,11 @@ class FilesConnector(Connector):
             part = _write(connection, files, table, out, before)
         _refuse_changed(files, before)
         return ExtractResult(parts=(part,), state={"fingerprint": digest} if digest else {})
+
+    def _folder(self, config: Settings) -> Path:
+        folder = cast("FilesConfig", config).folder
+        allowed_path(folder, self.reach)
+        return folder
 
 
 def _write(
@@ -201,10 +207,6 @@ def _way_of_reading(table: TableRequest) -> list[object]:
     """Return what, besides the files, decides which rows come out."""
     options = table.options.model_dump(mode="json")
     return [_READING, WRITER, table.source_table, list(table.primary_key), options]
-
-
-def _folder(config: Settings) -> Path:
-    return cast("FilesConfig", config).folder
 
 
 def _counted(files: Sequence[SourceFile]) -> str:

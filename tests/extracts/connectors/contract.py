@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from catalog.connectors import (
     Connector,
     ExtractRequest,
     ExtractResult,
+    Reach,
     Settings,
     TableRequest,
 )
@@ -26,6 +28,8 @@ from extracts.engine.candidate import Candidate
 from extracts.engine.publish import ValidatedPart, common_columns, validate
 
 REPOSITORY = Path(__file__).parents[3]
+# Folders of tests may be read, and no host may be reached.
+TEST_REACH = Reach(roots=(Path(tempfile.gettempdir()),))
 
 _METHODS = {
     Capability.DISCOVER: "discover",

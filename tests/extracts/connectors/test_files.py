@@ -35,7 +35,7 @@ from extracts.engine.columns import ColumnNameError
 from extracts.engine.combining import PartsDifferError
 from extracts.engine.keys import DuplicateKeyError, PrimaryKeyMissingError
 from extracts.engine.publish import DamagedFileError, validate
-from tests.extracts.connectors.contract import REPOSITORY, ConnectorContract
+from tests.extracts.connectors.contract import REPOSITORY, TEST_REACH, ConnectorContract
 
 FLIGHTS = REPOSITORY.parent / "shared" / "data" / "nycflights13"
 needs_flights = pytest.mark.skipif(
@@ -48,6 +48,10 @@ def folder(tmp_path) -> Path:
     path = tmp_path / "source"
     path.mkdir()
     return path
+
+
+def files_connector(**given) -> FilesConnector:
+    return FilesConnector(**given).within(TEST_REACH)
 
 
 def request_of(source_table: str, *, key=(), known=(), **options) -> ExtractRequest:
@@ -65,7 +69,7 @@ def request_of(source_table: str, *, key=(), known=(), **options) -> ExtractRequ
 def extract(folder: Path, source_table: str, *, run: str = "run", **request):
     out = Candidate(folder.parent / run)
     config = FilesConfig(folder=folder)
-    return FilesConnector().extract(config, {}, request_of(source_table, **request), out)
+    return files_connector().extract(config, {}, request_of(source_table, **request), out)
 
 
 def rows_of(folder: Path, source_table: str, **request) -> list[dict]:
@@ -83,7 +87,7 @@ def types_of(folder: Path, source_table: str, **request) -> dict[str, str]:
 class TestFilesConnectorWithCsv(ConnectorContract):
     @pytest.fixture
     def connector(self):
-        return FilesConnector()
+        return files_connector()
 
     @pytest.fixture
     def config(self, folder):
@@ -98,7 +102,7 @@ class TestFilesConnectorWithCsv(ConnectorContract):
 class TestFilesConnectorWithParquet(ConnectorContract):
     @pytest.fixture
     def connector(self):
-        return FilesConnector()
+        return files_connector()
 
     @pytest.fixture
     def config(self, folder):
@@ -123,7 +127,7 @@ class TestDiscover:
         (folder / "mixed" / "a.csv").write_text("a\n1\n")
         pq.write_table(pa.table({"b": [1]}), folder / "mixed" / "b.parquet")
 
-        specs = list(FilesConnector().discover(FilesConfig(folder=folder), {}))
+        specs = list(files_connector().discover(FilesConfig(folder=folder), {}))
 
         assert [(spec.name, spec.source_table) for spec in specs] == [
             ("orders_2025", "orders 2025.csv"),
@@ -138,14 +142,14 @@ class TestDiscover:
         (folder / "bad.csv").write_bytes(b"")
         (folder / "good.csv").write_text("id\n1\n")
 
-        bad, good = FilesConnector().discover(FilesConfig(folder=folder), {})
+        bad, good = files_connector().discover(FilesConfig(folder=folder), {})
 
         assert (bad.columns, bad.description) == ((), "bad.csv is empty.")
         assert good.columns
 
     def test_needs_the_folder(self, folder):
         with pytest.raises(SourceFolderMissingError):
-            FilesConnector().test(FilesConfig(folder=folder / "missing"), {})
+            files_connector().test(FilesConfig(folder=folder / "missing"), {})
 
 
 class TestSettings:
@@ -504,7 +508,7 @@ class TestUnchanged:
 
     def later(self) -> FilesConnector:
         """A connector that runs two minutes after the files were written."""
-        return FilesConnector(now_ns=lambda: time.time_ns() + 120 * 10**9)
+        return files_connector(now_ns=lambda: time.time_ns() + 120 * 10**9)
 
     def test_files_are_not_read_again(self, folder):
         (folder / "t.csv").write_text("a\n1\n")
@@ -519,7 +523,7 @@ class TestUnchanged:
 
     def test_fresh_files_are_always_read(self, folder):
         (folder / "t.csv").write_text("a\n1\n")
-        first = self.run(FilesConnector(), folder, request_of("t.csv"), "1")
+        first = self.run(files_connector(), folder, request_of("t.csv"), "1")
 
         assert first.state == {}
 
@@ -556,7 +560,7 @@ class TestUnchanged:
 
         out = Candidate(folder.parent / "run", progress=change)
         with pytest.raises(UpstreamError, match="changed while"):
-            FilesConnector().extract(FilesConfig(folder=folder), {}, request_of("t.csv"), out)
+            files_connector().extract(FilesConfig(folder=folder), {}, request_of("t.csv"), out)
 
 
 @needs_flights
