@@ -6,11 +6,12 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from access.models import ADMIN, AuditEvent, Grant, Group, User
 from access.services import grants, groups
-from catalog.models import Folder, Source, Table
-from catalog.services import exchange, folders, registry
+from catalog.models import Folder, Source, SourceSecret, Table
+from catalog.services import exchange, folders, registry, secrets
 from catalog.services.exchange import Action, Format
 from tests.factories import SourceFactory
 
@@ -326,3 +327,28 @@ def test_whatever_is_written_is_read(company, as_format, description, display, k
     bring(written.encode(), file_name=f"tables.{as_format}")
 
     assert exchange.write(as_format=Format.YAML, kind="tables") == before
+
+
+class TestSecrets:
+    def test_are_written_as_the_variables_that_hold_them(self, layout, admin, vault_type):
+        source = SourceFactory(slug="vault", source_type=vault_type, config={})
+        secrets.set_secret(source=source, key="password", value=SecretStr("canary"), by=None)
+        secrets.name_variable(source=source, key="pin", variable="AGNES_SOURCE_PIN", by=None)
+
+        written = everything()
+        source.delete()
+        bring(written.encode())
+
+        assert "canary" not in written
+        assert dict(SourceSecret.objects.values_list("key", "env_name")) == {
+            "pin": "AGNES_SOURCE_PIN"
+        }
+
+    def test_that_were_typed_stay(self, layout, admin, vault_type):
+        source = SourceFactory(slug="vault", source_type=vault_type, config={})
+        secrets.set_secret(source=source, key="password", value=SecretStr("canary"), by=None)
+        secrets.name_variable(source=source, key="pin", variable="AGNES_SOURCE_PIN", by=None)
+
+        bring(edited(everything(), sources__vault__secret_variables={}))
+
+        assert [secret.key for secret in source.secrets.all()] == ["password"]

@@ -10,10 +10,11 @@ from access.models import Grant, Group, MembershipSource, Tier, User
 from access.services import grants, groups
 from agnes_site.core import slugs
 from agnes_site.core.errors import InvalidInputError, NotFoundError
-from catalog.models import Folder, Source, Table
-from catalog.services import folders, registry, sources
+from catalog.models import Folder, Source, SourceSecret, Table
+from catalog.services import folders, registry, secrets, sources
 from catalog.services.exchange import fields
 from catalog.services.exchange.fields import Field
+from catalog.services.secrets import NewSecret
 
 Key = tuple[str, ...]
 Values = dict[str, Any]
@@ -75,17 +76,22 @@ class Kind(ABC):
 
 
 class Sources(Kind):
-    """Sources with their settings, without secrets."""
+    """Sources with their settings; of secrets only the variables that some are read from."""
 
     name = "sources"
     fields = (
         fields.text("type"), fields.text("display_name"), fields.mapping("settings"),
         fields.text("schedule"), fields.flag("is_paused"), fields.number("concurrency", empty=2),
+        fields.mapping("secret_variables"),
     )  # fmt: skip
     required = ("type",)
 
     def current(self) -> dict[Key, Values]:
         """Return all sources."""
+        variables: dict[str, dict[str, str]] = {}
+        named = SourceSecret.objects.exclude(env_name="").order_by("key")
+        for slug, key, name in named.values_list("source__slug", "key", "env_name"):
+            variables.setdefault(slug, {})[key] = name
         return {
             (each.slug,): {
                 "type": each.source_type,
@@ -94,6 +100,7 @@ class Sources(Kind):
                 "schedule": each.schedule,
                 "is_paused": each.is_paused,
                 "concurrency": each.concurrency,
+                "secret_variables": variables.get(each.slug, {}),
             }
             for each in Source.objects.order_by("slug")
         }
@@ -101,10 +108,12 @@ class Sources(Kind):
     def add(self, key: Key, values: Values, by: User | None) -> None:
         """Add a source."""
         given = dict(values)
-        sources.add_source(
+        named = given.pop("secret_variables", {})
+        source = sources.add_source(
             slug=key[0], source_type=given.pop("type"), config=given.pop("settings", {}), by=by,
             **given,
         )  # fmt: skip
+        self._name_variables(source, named, by)
 
     def change(self, key: Key, values: Values, by: User | None) -> None:
         """Change a source."""
@@ -113,11 +122,23 @@ class Sources(Kind):
             raise FieldFixedError("A source keeps its type.")
         if "settings" in given:
             given["config"] = given.pop("settings")
-        sources.change_source(source=Source.objects.get(slug__iexact=key[0]), by=by, **given)
+        named = given.pop("secret_variables", None)
+        source = Source.objects.get(slug__iexact=key[0])
+        if given:
+            sources.change_source(source=source, by=by, **given)
+        if named is not None:
+            self._name_variables(source, named, by)
 
     def remove(self, key: Key, by: User | None) -> None:
         """Remove a source; tables that still come from it prevent that."""
         sources.remove_source(source=Source.objects.get(slug__iexact=key[0]), by=by)
+
+    def _name_variables(self, source: Source, named: Mapping[str, Any], by: User | None) -> None:
+        """Take secrets from these variables; one that is typed stays unless it is named."""
+        held = source.secrets.exclude(env_name="").values_list("key", flat=True)
+        gone = {key: secrets.FORGOTTEN for key in held if key not in named}
+        given = {key: NewSecret(variable=str(name)) for key, name in named.items()}
+        secrets.change_secrets(source=source, secrets={**gone, **given}, by=by)
 
 
 class Folders(Kind):
