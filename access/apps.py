@@ -15,12 +15,15 @@ _SYSTEM_GROUPS = {
 
 
 class AccessConfig(AppConfig):
-    """Sees to the two groups that are always there."""
+    """Sees to the two groups that are always there, and registers what can be taken back."""
 
     name = "access"
 
     def ready(self) -> None:
         """Make the system groups whenever the database was brought up to date or emptied."""
+        from access.services import reverting  # noqa: PLC0415 (models are loaded by now)
+
+        reverting.register_all()
         post_migrate.connect(_make_system_groups, sender=self)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.safestring import SafeString
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.safestring import SafeString, mark_safe
 
 from access.models import AuditEvent, User
+from access.services import history
 from agnes_site.core import markup
-from agnes_site.core.admin import NextStep, OneOfManyFilter, ReadOnlyAdmin, difference
+from agnes_site.core.admin import NextStep, OneOfManyFilter, ReadOnlyAdmin, button, difference
 from agnes_site.core.markup import Tone
 
 _SEARCHED = 100_000
@@ -64,6 +67,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
     ordering = ("-at",)
     sortable_by = ("happened",)
     actions = None
+    buttons = ("revert", "revert_anyway")
     next_step = NextStep(
         text="Nothing was done yet. Every change is recorded here, in the same transaction."
     )
@@ -92,6 +96,32 @@ class AuditEventAdmin(ReadOnlyAdmin):
     def sealed(self, event: AuditEvent) -> SafeString:
         """Show the place in the chain."""
         return markup.faint("not yet") if event.seq is None else markup.faint(f"#{event.seq:,}")
+
+    @button("Revert", icon="undo", confirm="Take this back?")
+    def revert(self, request: HttpRequest, event: AuditEvent) -> HttpResponse | None:
+        """Take back what was done, if nothing has happened to it since."""
+        return self._revert(request, event, anyway=False)
+
+    @button("Revert anyway", icon="undo", confirm="Overwrite what was changed since?")
+    def revert_anyway(self, request: HttpRequest, event: AuditEvent) -> HttpResponse | None:
+        """Take back what was done, and with it what was done since."""
+        return self._revert(request, event, anyway=True)
+
+    def offered(self, request: HttpRequest, obj: AuditEvent) -> Sequence[str]:
+        """Offer to take back what can be taken back."""
+        if history.reverter_of(obj) is None:
+            return []
+        return ["revert_anyway"] if history.changed_since(obj) else ["revert"]
+
+    def _revert(
+        self, request: HttpRequest, event: AuditEvent, *, anyway: bool
+    ) -> HttpResponse | None:
+        by: Any = request.user
+        history.revert(event=event, by=by, anyway=anyway)
+        self.say(request, f"Taken back: {event}.")
+        page = request.POST.get("next", "")
+        is_ours = url_has_allowed_host_and_scheme(page, allowed_hosts=None)
+        return HttpResponseRedirect(page) if is_ours else None
 
     def complete_rows(self, request: HttpRequest, rows: list[AuditEvent]) -> None:
         """Look up the people that the events are about."""
@@ -125,7 +155,8 @@ class AuditEventAdmin(ReadOnlyAdmin):
                 ("Sealed", self.sealed(obj)),
             ]
         )
-        return markup.stack(markup.card(obj.action, told), _change(obj))
+        card = markup.card(obj.action, told, aside=self.button_bar(request, obj))
+        return markup.stack(card, _since(obj), _change(obj))
 
 
 def _user_id(event: AuditEvent) -> UUID | None:
@@ -134,6 +165,17 @@ def _user_id(event: AuditEvent) -> UUID | None:
         return UUID(name) if kind == "user" else None
     except ValueError:
         return None
+
+
+def _since(event: AuditEvent) -> SafeString:
+    """Return what a person should know before taking an event back."""
+    reverter = history.reverter_of(event)
+    if reverter is None:
+        return mark_safe("")
+    fields = history.changed_since(event)
+    said = [f"Changed again since: {', '.join(fields)}."] if fields else []
+    said += [reverter.loses] if reverter.loses else []
+    return markup.faint(" ".join(said)) if said else mark_safe("")
 
 
 def _change(event: AuditEvent) -> SafeString:

@@ -14,11 +14,12 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold import widgets
 
-from access.models import Grant, Tier
+from access.admin.history import HistoriedAdmin
+from access.models import AuditEvent, Grant, Tier
 from access.resources import registered
 from access.services import grants
 from agnes_site.core import markup
-from agnes_site.core.admin import Admin, NextStep, OneOfManyFilter, become
+from agnes_site.core.admin import NextStep, OneOfManyFilter, become
 from agnes_site.core.markup import Tone
 
 
@@ -63,7 +64,7 @@ class NewGrantForm(forms.ModelForm[Grant]):
 
 
 @admin.register(Grant)
-class GrantAdmin(Admin):
+class GrantAdmin(HistoriedAdmin):
     """What the members of a group may use."""
 
     list_display = ("group", "kind", "resource", "tier_shown", "until_shown", "created_by")
@@ -133,6 +134,15 @@ class GrantAdmin(Admin):
             expires_at=obj.expires_at, by=by,
         )  # fmt: skip
         become(obj, made)
+
+    def audited_as(self, obj: Grant) -> Sequence[str]:
+        """Return the name of what is granted."""
+        return [f"{obj.resource_type}/{obj.resource_id}"]
+
+    def history_of(self, obj: Grant) -> QuerySet[AuditEvent]:
+        """Return what was done to grants on the same thing."""
+        found: QuerySet[AuditEvent] = super().history_of(obj)
+        return found.filter(action__startswith="resource_grant.")
 
     def delete_model(self, request: HttpRequest, obj: Grant) -> None:
         """Take the grant away."""

@@ -13,15 +13,16 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from access.admin.grant import resource_name, until
+from access.admin.history import HistoriedAdmin
 from access.admin.membership import MembersInline
 from access.models import EVERYONE, Group, User
 from access.services import grants, groups
 from agnes_site.core import human, markup
-from agnes_site.core.admin import Admin, NextStep, become, button, summary
+from agnes_site.core.admin import NextStep, become, button, summary
 
 
 @admin.register(Group)
-class GroupAdmin(Admin):
+class GroupAdmin(HistoriedAdmin):
     """Sets of users that grants are given to."""
 
     list_display = ("name", "description", "member_count", "grant_count", "kind")
@@ -85,6 +86,10 @@ class GroupAdmin(Admin):
         """Remove the group."""
         by: Any = request.user
         groups.delete_group(group=obj, by=by)
+
+    def audited_as(self, obj: Group) -> Sequence[str]:
+        """Return its name, and those that it had before."""
+        return [f"group/{name}" for name in groups.names_of(obj)]
 
     def goes_with(self, obj: Group) -> Sequence[str]:
         """Say what else is gone."""

@@ -13,11 +13,12 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold import widgets
 
+from access.admin.history import HistoriedAdmin
 from access.admin.membership import GroupsInline
 from access.models import ADMIN, EVERYONE, AccessToken, Membership, User
 from access.services import groups, users
 from agnes_site.core import human, markup
-from agnes_site.core.admin import Admin, NextStep, OneOfManyFilter, become, button
+from agnes_site.core.admin import NextStep, OneOfManyFilter, become, button
 from agnes_site.core.markup import Tone
 
 
@@ -46,7 +47,7 @@ class UserForm(forms.ModelForm[User]):
 
 
 @admin.register(User)
-class UserAdmin(Admin):
+class UserAdmin(HistoriedAdmin):
     """People and service accounts."""
 
     form = UserForm
@@ -117,6 +118,10 @@ class UserAdmin(Admin):
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Say that users are deactivated: what they did keeps its name."""
         return False
+
+    def audited_as(self, obj: User) -> Sequence[str]:
+        """Return its id."""
+        return [f"user/{obj.pk}"]
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: Any) -> None:
         """Make or change the user."""

@@ -11,6 +11,8 @@ from access.resources import canonical_id
 from access.services import audit, stamps
 from agnes_site.core.errors import ConflictError
 
+AUDITED = ("group", "tier", "expires_at")
+
 
 class GrantExistsError(ConflictError):
     """The group holds this grant already."""
@@ -51,7 +53,7 @@ def grant(
         action="resource_grant.created",
         resource=f"{resource_type}/{canonical}",
         actor=by,
-        after=audit.snapshot(given, ("group", "tier", "expires_at")),
+        after=audit.snapshot(given, AUDITED),
     )
     return given
 
@@ -59,7 +61,7 @@ def grant(
 @transaction.atomic
 def change(*, given: Grant, tier: Tier, expires_at: datetime | None, by: User | None) -> None:
     """Change how, and until when, a grant holds."""
-    before = audit.snapshot(given, ("tier", "expires_at"))
+    before = audit.snapshot(given, AUDITED)
     given.tier, given.expires_at = tier, expires_at
     given.save(update_fields=["tier", "expires_at"])
     stamps.move_groups([given.group])
@@ -68,7 +70,7 @@ def change(*, given: Grant, tier: Tier, expires_at: datetime | None, by: User | 
         resource=f"{given.resource_type}/{given.resource_id}",
         actor=by,
         before=before,
-        after=audit.snapshot(given, ("tier", "expires_at")),
+        after=audit.snapshot(given, AUDITED),
     )
 
 
@@ -80,7 +82,7 @@ def revoke(*, given: Grant, by: User | None) -> None:
         action="resource_grant.deleted",
         resource=f"{given.resource_type}/{given.resource_id}",
         actor=by,
-        before={"group": given.group.name},
+        before=audit.snapshot(given, AUDITED),
     )
     given.delete()
 

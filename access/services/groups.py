@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 from django.db.models import Q
 
-from access.models import ADMIN, Group, Membership, MembershipSource, User
+from access.models import ADMIN, AuditEvent, Group, Membership, MembershipSource, User
 from access.services import audit, stamps
 from agnes_site.core.errors import ConflictError
 
@@ -65,7 +67,10 @@ def create_group(*, name: str, by: User | None, description: str = "") -> Group:
     group = Group(name=name, description=description)
     group.full_clean()
     group.save()
-    audit.record(action="user_group.created", resource=f"group/{name}", actor=by)
+    audit.record(
+        action="user_group.created", resource=f"group/{name}", actor=by,
+        after=audit.snapshot(group, ("name", "description")),
+    )  # fmt: skip
     return group
 
 
@@ -99,8 +104,21 @@ def delete_group(*, group: Group, by: User | None) -> None:
     if group.is_system:
         raise SystemGroupError(f"The group {group.name} cannot be deleted.")
     stamps.move_members(group)
-    audit.record(action="user_group.deleted", resource=f"group/{group.name}", actor=by)
+    audit.record(
+        action="user_group.deleted", resource=f"group/{group.name}", actor=by,
+        before=_whole(group),
+    )  # fmt: skip
     group.delete()
+
+
+def names_of(group: Group) -> list[str]:
+    """Return the name of a group, and those that it had before, as the audit tells."""
+    names = [group.name]
+    changed = AuditEvent.objects.filter(action="user_group.changed", at__gte=group.created_at)
+    for name in names:  # which grows meanwhile
+        told = changed.filter(resource=f"group/{name}").values_list("before", flat=True)
+        names += {before["name"] for before in told if before} - set(names)
+    return names
 
 
 @transaction.atomic
@@ -174,6 +192,17 @@ def set_active(*, user: User, is_active: bool, by: User | None) -> None:
     stamps.move_user(user)
     action = "user.activate" if is_active else "user.deactivate"
     audit.record(action=action, resource=f"user/{user.pk}", actor=by)
+
+
+def _whole(group: Group) -> dict[str, Any]:
+    """Return what a group is, and what goes with it."""
+    members = group.memberships.filter(source=MembershipSource.ADMIN)
+    terms = ("resource_type", "resource_id", "tier", "expires_at")
+    return {
+        **audit.snapshot(group, ("name", "description")),
+        "members": [str(pk) for pk in members.values_list("user", flat=True)],
+        "grants": [audit.snapshot(held, terms) for held in group.grants.all()],
+    }
 
 
 def ensure_other_admin(user: User, *, without: Membership | None = None) -> None:

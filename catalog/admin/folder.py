@@ -10,16 +10,17 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from access.admin.history import HistoriedAdmin
 from access.models import Grant
 from agnes_site.core import human, markup
-from agnes_site.core.admin import Admin, NextStep, become, summary
+from agnes_site.core.admin import NextStep, become, summary
 from catalog.admin.rows import table_rows
 from catalog.models import Folder
 from catalog.services import folders
 
 
 @admin.register(Folder)
-class FolderAdmin(Admin):
+class FolderAdmin(HistoriedAdmin):
     """Folders and the tables in them."""
 
     list_display = ("named", "description", "table_count")
@@ -64,6 +65,10 @@ class FolderAdmin(Admin):
         """Remove the folder."""
         by: Any = request.user
         folders.remove_folder(folder=obj, by=by)
+
+    def audited_as(self, obj: Folder) -> Sequence[str]:
+        """Return its name."""
+        return [f"folder/{obj.slug}"]
 
     def goes_with(self, obj: Folder) -> Sequence[str]:
         """Say what else is gone."""

@@ -10,12 +10,13 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
+from access.admin.history import HistoriedAdmin
 from agnes_site.core import markup
-from agnes_site.core.admin import Admin, Done
+from agnes_site.core.admin import Done
 from catalog.panels import Action, ListColumn, Registry
 
 
-class PaneledAdmin(Admin):
+class PaneledAdmin(HistoriedAdmin):
     """Shows what a registry of :mod:`catalog.panels` holds, beside what is its own."""
 
     registry: ClassVar[Registry[Any]]

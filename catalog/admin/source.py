@@ -179,6 +179,10 @@ class SourceAdmin(PaneledAdmin):
         by: Any = request.user
         sources.remove_source(source=obj, by=by)
 
+    def audited_as(self, obj: Source) -> Sequence[str]:
+        """Return its name."""
+        return [f"source/{obj.slug}"]
+
     def goes_with(self, obj: Source) -> Sequence[str]:
         """Say what else is gone."""
         return summary(obj.tables.count(), "table that must be unregistered first")

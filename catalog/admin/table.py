@@ -61,6 +61,10 @@ class TableAdmin(PaneledAdmin):
         "query_mode_unsupported": "query_mode",
     }
 
+    def audited_as(self, obj: Table) -> Sequence[str]:
+        """Return its name."""
+        return [f"table/{obj.name}"]
+
     # The list ---------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Table]:

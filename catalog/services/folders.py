@@ -49,5 +49,7 @@ def remove_folder(*, folder: Folder, by: User | None) -> None:
     for table in folder.tables.select_related("source"):
         showing.changed(table)
     grants.revoke_all(resource_type="folder", resource_id=folder.slug, by=by)
-    audit.record(action="folder.delete", resource=f"folder/{folder.slug}", actor=by)
+    before = audit.snapshot(folder, EDITABLE)
+    before["tables"] = list(folder.tables.values_list("name", flat=True))
+    audit.record(action="folder.delete", resource=f"folder/{folder.slug}", actor=by, before=before)
     folder.delete()

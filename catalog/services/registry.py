@@ -75,7 +75,7 @@ def register_table(
     showing.changed(table)
     audit.record(
         action="register_table", resource=f"table/{table.name}", actor=by,
-        after=audit.snapshot(table, EDITABLE),
+        after=_told(table),
     )  # fmt: skip
     return table
 
@@ -107,7 +107,7 @@ def update_table(*, table: Table, by: User | None, **fields: Any) -> list[str]:
         TableInvalidError: as for :func:`register_table`, for the table as it would be.
     """
     table = Table.objects.select_for_update(of=("self",)).select_related("source").get(pk=table.pk)
-    before = audit.snapshot(table, EDITABLE)
+    before = _told(table)
     if isinstance(fields.get("folder"), str):
         fields["folder"] = _folder(fields["folder"], by=by)
     leaves_materialized = fields.get("query_mode", table.query_mode) != QueryMode.MATERIALIZED
@@ -122,7 +122,7 @@ def update_table(*, table: Table, by: User | None, **fields: Any) -> list[str]:
     _check(table)
     table.save(update_fields=changed)
     showing.changed(table)
-    after = audit.snapshot(table, EDITABLE)
+    after = _told(table)
     audit.record(
         action="update_table", resource=f"table/{table.name}", actor=by,
         before={name: before[name] for name in changed if name in before},
@@ -138,7 +138,7 @@ def unregister_table(*, table: Table, by: User | None) -> None:
     grants.revoke_all(resource_type="table", resource_id=table.name, by=by)
     audit.record(
         action="unregister_table", resource=f"table/{table.name}", actor=by,
-        before=audit.snapshot(table, EDITABLE),
+        before=_told(table),
     )  # fmt: skip
     Table.objects.filter(pk=table.pk).update(current_version=None)
     table.delete()
@@ -195,6 +195,16 @@ def sole_source(source_type: str) -> Source:
         hint="Give `source`.",
         sources=[source.slug for source in found],
     )
+
+
+def _told(table: Table) -> dict[str, Any]:
+    """Return what the audit keeps of a table: others are named, so that it can be set again."""
+    return {
+        "source": table.source.slug,
+        **audit.snapshot(table, EDITABLE),
+        "folder": table.folder.slug if table.folder else "",
+        "owner": table.owner.email if table.owner else "",
+    }
 
 
 def _check(table: Table) -> None:

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
+
 from access.models import Grant, Group, MembershipSource, Tier, User
 from access.services import grants, groups
 from agnes_site.core import slugs
@@ -51,8 +53,12 @@ class Kind(ABC):
     required: ClassVar[Key] = ()
 
     @abstractmethod
-    def current(self) -> dict[Key, Values]:
-        """Return all objects as they are now, in the order of a document."""
+    def current(self, *, only: str = "") -> dict[Key, Values]:
+        """Return all objects as they are now, in the order of a document, or the one named."""
+
+    def current_of(self, key: Key) -> Values | None:
+        """Return one object as it is now, if it is there."""
+        return self.current(only=key[0]).get(key)
 
     @abstractmethod
     def add(self, key: Key, values: Values, by: User | None) -> None:
@@ -86,7 +92,7 @@ class Sources(Kind):
     )  # fmt: skip
     required = ("type",)
 
-    def current(self) -> dict[Key, Values]:
+    def current(self, *, only: str = "") -> dict[Key, Values]:
         """Return all sources."""
         variables: dict[str, dict[str, str]] = {}
         named = SourceSecret.objects.exclude(env_name="").order_by("key")
@@ -102,7 +108,7 @@ class Sources(Kind):
                 "concurrency": each.concurrency,
                 "secret_variables": variables.get(each.slug, {}),
             }
-            for each in Source.objects.order_by("slug")
+            for each in _those(Source.objects.order_by("slug"), slug=only)
         }
 
     def add(self, key: Key, values: Values, by: User | None) -> None:
@@ -147,11 +153,11 @@ class Folders(Kind):
     name = "folders"
     fields = (fields.text("display_name"), fields.text("description"))
 
-    def current(self) -> dict[Key, Values]:
+    def current(self, *, only: str = "") -> dict[Key, Values]:
         """Return all folders."""
         return {
             (each.slug,): {"display_name": each.display_name, "description": each.description}
-            for each in Folder.objects.order_by("slug")
+            for each in _those(Folder.objects.order_by("slug"), slug=only)
         }
 
     def add(self, key: Key, values: Values, by: User | None) -> None:
@@ -173,15 +179,14 @@ class Groups(Kind):
     name = "groups"
     fields = (fields.text("description"), fields.listing("members", of_text=True))
 
-    def current(self) -> dict[Key, Values]:
+    def current(self, *, only: str = "") -> dict[Key, Values]:
         """Return all groups with the e-mails of their members."""
+        those = _those(Group.objects.order_by("name"), name=only)
         found: dict[Key, Values] = {
             (name,): {"description": description, "members": []}
-            for name, description in Group.objects.order_by("name").values_list(
-                "name", "description"
-            )
+            for name, description in those.values_list("name", "description")
         }
-        added = Group.objects.filter(memberships__source=MembershipSource.ADMIN)
+        added = those.filter(memberships__source=MembershipSource.ADMIN).order_by()
         pairs = added.order_by("memberships__user__email").values_list(
             "name", "memberships__user__email"
         )
@@ -249,11 +254,12 @@ class Tables(Kind):
     _ELSEWHERE: ClassVar = {"source": "source__slug", "folder": "folder__slug",
                             "owner": "owner__email"}  # fmt: skip
 
-    def current(self) -> dict[Key, Values]:
+    def current(self, *, only: str = "") -> dict[Key, Values]:
         """Return all tables."""
         names = [field.name for field in self.fields]
         columns = [self._ELSEWHERE.get(name, name) for name in names]
-        rows = Table.objects.order_by("name").values_list("name", *columns)
+        those = _those(Table.objects.order_by("name"), name=only)
+        rows = those.values_list("name", *columns)
         return {
             (row[0],): {
                 name: ("" if value is None and name in self._ELSEWHERE else value)
@@ -316,9 +322,10 @@ class Grants(Kind):
     key = ("group", "resource_type", "resource_id")
     fields = (fields.text("tier"), fields.moment("expires_at"))
 
-    def current(self) -> dict[Key, Values]:
+    def current(self, *, only: str = "") -> dict[Key, Values]:
         """Return all grants."""
-        found = Grant.objects.order_by("group__name", "resource_type", "resource_id")
+        everything = Grant.objects.order_by("group__name", "resource_type", "resource_id")
+        found = _those(everything, group__name=only)
         return {
             (group, resource_type, resource_id): {
                 "tier": tier,
@@ -381,6 +388,10 @@ class TierUnknownError(InvalidInputError):
 
     code = "tier_unknown"
     hint = f"Write one of: {', '.join(Tier.values)}."
+
+
+def _those(found: QuerySet[Any], **named: str) -> QuerySet[Any]:
+    return found.filter(**named) if all(named.values()) else found
 
 
 # In the order in which things are added; they are removed the other way round.

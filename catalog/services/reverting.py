@@ -1,0 +1,103 @@
+"""How what was done to sources, folders, tables and columns is taken back.
+
+The audit tells what was there in the same plain values as an exported document, so the same code
+sets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from access.models import AuditEvent, User
+from access.services.history import NotRevertibleError, Reverter, register
+from catalog.models import Column, Folder, Table
+from catalog.services import descriptions
+from catalog.services.exchange.kinds import BY_NAME, Kind
+
+# Where the audit says it in the words of the model, and a document in its own.
+_IN_DOCUMENTS = {"source_type": "type", "config": "settings"}
+_FILES_STAY_AWAY = "Its versions are gone: it has no data until it is extracted again."
+
+
+def register_all() -> None:
+    """Tell the history about them."""
+    for action, kind in (
+        ("source.change", "sources"), ("folder.change", "folders"), ("update_table", "tables"),
+    ):  # fmt: skip
+        register(action, _change(BY_NAME[kind]))
+    for action, kind, loses in (
+        ("source.delete", "sources", "Its secrets and grants do not come back."),
+        ("unregister_table", "tables", f"{_FILES_STAY_AWAY} Its aliases and grants do not return."),
+    ):
+        register(action, _removal(BY_NAME[kind], loses=loses))
+    register(
+        "folder.delete",
+        Reverter(
+            label="Restore", now=lambda event: {}, do=_restore_folder,
+            loses="Tables that are in another folder by now stay there; grants do not return.",
+        ),
+    )  # fmt: skip
+    register(
+        "column.describe", Reverter(label="Put back", now=_described_now, do=_describe_as_before)
+    )
+
+
+def _change(kind: Kind) -> Reverter:
+    def now(event: AuditEvent) -> Mapping[str, Any] | None:
+        found = kind.current_of(_key(event))
+        return _in_audit(found, event.after) if found is not None else None
+
+    def do(event: AuditEvent, by: User | None) -> None:
+        if kind.current_of(_key(event)) is None:
+            raise NotRevertibleError(f"There is no {kind.name[:-1]} {_key(event)[0]} any more.")
+        kind.change(_key(event), _in_document(event.before), by)
+
+    return Reverter(label="Put back", now=now, do=do)
+
+
+def _removal(kind: Kind, *, loses: str) -> Reverter:
+    def do(event: AuditEvent, by: User | None) -> None:
+        if not event.before:
+            raise NotRevertibleError("The audit does not tell what was there before.")
+        kind.add(_key(event), _in_document(event.before), by)
+
+    return Reverter(label="Restore", now=lambda event: {}, do=do, loses=loses)
+
+
+def _restore_folder(event: AuditEvent, by: User | None) -> None:
+    told = dict(event.before or {})
+    tables = told.pop("tables", [])
+    BY_NAME["folders"].add(_key(event), told, by)
+    folder = Folder.objects.get(slug=_key(event)[0])
+    for name in Table.objects.filter(name__in=tables, folder=None).values_list("name", flat=True):
+        BY_NAME["tables"].change((name,), {"folder": folder.slug}, by)
+
+
+def _described_now(event: AuditEvent) -> Mapping[str, Any] | None:
+    columns = Column.objects.filter(table__name=_key(event)[0], name__in=list(event.after or {}))
+    return dict(columns.values_list("name", "description"))
+
+
+def _describe_as_before(event: AuditEvent, by: User | None) -> None:
+    for name, description in (event.before or {}).items():
+        column = Column.objects.filter(table__name=_key(event)[0], name=name).first()
+        if column is None:
+            raise NotRevertibleError(f"The table has no column {name!r} any more.")
+        descriptions.describe_column(column=column, description=description, by=by)
+
+
+def _key(event: AuditEvent) -> tuple[str, ...]:
+    return (event.resource.partition("/")[2],)
+
+
+def _in_document(told: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {_IN_DOCUMENTS.get(name, name): value for name, value in (told or {}).items()}
+
+
+def _in_audit(found: Mapping[str, Any], asked: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        name: found[_IN_DOCUMENTS.get(name, name)]
+        for name in asked or {}
+        if _IN_DOCUMENTS.get(name, name) in found
+    }
