@@ -16,20 +16,23 @@ _CLASSES = {"+": "ag-added", "-": "ag-removed"}
 
 
 def difference(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> SafeString:
-    """Return the fields of two states that differ; nothing where there are none."""
+    """Return the fields of two states that differ; what is new, or gone, and empty is left out."""
     old, new = before or {}, after or {}
     names = [*new, *(name for name in old if name not in new)]
-    rows = [
-        (name, _change(old, new, name))
-        for name in names
-        if name not in old or name not in new or old[name] != new[name]
-    ]
+    rows = [(name, _change(old, new, name)) for name in names if _says_something(old, new, name)]
     if not rows:
         return mark_safe("")
     return format_html(
         '<dl class="ag-difference">{}</dl>',
         format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", rows),
     )
+
+
+def _says_something(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> bool:
+    if name in old and name in new:
+        return bool(old[name] != new[name])
+    value = old[name] if name in old else new[name]
+    return value is False or value not in ("", None, [], {})
 
 
 def _change(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> SafeString:
