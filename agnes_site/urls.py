@@ -10,6 +10,7 @@ from django.views.generic import RedirectView
 from agnes_site.api import api
 from agnes_site.web.exchange import exchange_page, export
 from agnes_site.web.home import home
+from agnes_site.web.search import search_page
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # as its page says
 admin.site.index_template = "web/overview.html"
@@ -19,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("login", RedirectView.as_view(pattern_name="account_login", query_string=True)),
     path("admin/exchange/", admin.site.admin_view(exchange_page), name="exchange"),
     path("admin/exchange/export/", admin.site.admin_view(export), name="exchange_export"),
+    path("admin/search/", admin.site.admin_view(search_page), name="search"),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.account.urls")),
     path("", api.urls),

@@ -23,7 +23,10 @@ def unfold(*, instance_name: str) -> dict[str, Any]:
         "SHOW_BACK_BUTTON": True,
         "DASHBOARD_CALLBACK": "agnes_site.web.overview.dashboard",
         "STYLES": [lambda request: static("web/agnes.css")],
-        "SCRIPTS": [lambda request: static("web/agnes.js")],
+        "SCRIPTS": [
+            lambda request: static("web/agnes.js"),
+            lambda request: static("web/search.js"),
+        ],
         "BORDER_RADIUS": "6px",
         "COLORS": {"primary": _TEAL},
         "SIDEBAR": {

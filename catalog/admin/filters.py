@@ -8,7 +8,25 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from catalog.models import Incident, Table
+from catalog.models import Column, Incident, Table
+
+
+class ColumnFilter(admin.SimpleListFilter):
+    """Which tables have a column of this name; offered by the search alone."""
+
+    title = "column"
+    parameter_name = "column"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the column that is asked for: there are too many to offer them."""
+        name = request.GET.get(self.parameter_name, "")
+        return [(name, name)] if name else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Table]) -> QuerySet[Table]:
+        """Limit the tables to those with the column."""
+        if not self.value():
+            return queryset
+        return queryset.filter(pk__in=Column.objects.filter(name=self.value()).values("table"))
 
 
 class TableStateFilter(admin.SimpleListFilter):

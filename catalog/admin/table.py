@@ -21,7 +21,7 @@ from agnes_site.core.admin import NextStep, OneOfManyFilter, become, button, sum
 from catalog import connectors, panels
 from catalog.admin import readers, settings_form
 from catalog.admin.column import ColumnInline
-from catalog.admin.filters import TableStateFilter
+from catalog.admin.filters import ColumnFilter, TableStateFilter
 from catalog.admin.paneled import PaneledAdmin, page_of
 from catalog.admin.rows import counted, incidents_card, table_state, waive_from
 from catalog.admin.table_form import ABOUT, LINES, ORIGIN, UPKEEP, TableForm
@@ -41,6 +41,7 @@ class TableAdmin(PaneledAdmin):
         ("source", OneOfManyFilter),
         ("folder", OneOfManyFilter),
         "query_mode",
+        ColumnFilter,
     )
     list_select_related = ("source", "current_version")
     search_fields = ("name", "display_name", "description", "names__name")
