@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agnes_site.core.errors import InvalidInputError, NotFoundError
@@ -34,8 +34,10 @@ class Resource:
 class ResourceType:
     """A class of things that can be granted.
 
-    ``find`` returns the canonical id of a thing by any of its names, or ``None``; ``listed``
-    returns them all, for pages and choices.
+    ``find`` returns the canonical id of a thing by any of its names, or ``None``; ``search``
+    returns those in whose names a text occurs, at most as many as are wanted. ``covering`` returns
+    type and id of all whose grants are grants on this thing too, itself first; ``extent`` says
+    how much it is, if it is more than one thing.
     """
 
     key: str
@@ -43,7 +45,9 @@ class ResourceType:
     description: str
     id_format: str
     find: Callable[[str], str | None]
-    listed: Callable[[], Iterable[Resource]]
+    search: Callable[[str, int], Iterable[Resource]]
+    covering: Callable[[str], Sequence[tuple[str, str]]]
+    extent: Callable[[str], str] = lambda resource_id: ""
 
 
 _types: dict[str, ResourceType] = {}

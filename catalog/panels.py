@@ -1,4 +1,4 @@
-"""What higher apps show on the pages of tables and sources: panels, actions, columns.
+"""What higher apps show on the pages of tables and sources: panels, actions, columns, bulk work.
 
 An app fills the two registries in its ``AppConfig.ready()``; the admin of the catalog shows
 what it finds there and knows nothing of where it comes from.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
+from agnes_site.core.admin.bulk import BulkAction
 from catalog.models import Source, Table
 
 Subject = TypeVar("Subject", Table, Source)
@@ -21,10 +22,16 @@ Subject = TypeVar("Subject", Table, Source)
 
 @dataclass(frozen=True, kw_only=True)
 class Panel(Generic[Subject]):
-    """A block of a page; ``render`` returns its HTML, or nothing to be left out."""
+    """A block of a page; ``render`` returns its HTML, or nothing to be left out.
+
+    ``section`` says where on the page of a table it stands: ``state`` is the card at the top,
+    the others are its sections. One that is slow ``waits_to_be_seen`` and is fetched then.
+    """
 
     key: str
     render: Callable[[HttpRequest, Subject], SafeString | str]
+    section: str = "runs"
+    waits_to_be_seen: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +40,7 @@ class Action(Generic[Subject]):
 
     ``do`` returns where to go on, or ``None`` to stay. An action that ``is_page`` has a page of
     its own: it is called for GET too, and always answers. ``fits`` says whether it makes sense.
+    After one with a ``part``, that part of the page is renewed and the page stays.
     """
 
     key: str
@@ -42,6 +50,7 @@ class Action(Generic[Subject]):
     is_main: bool = False
     is_page: bool = False
     confirm: str = ""
+    part: str = ""
     fits: Callable[[Subject], bool] = lambda subject: True
 
 
@@ -54,6 +63,20 @@ class ListColumn(Generic[Subject]):
     values: Callable[[Sequence[Subject]], Mapping[UUID, SafeString | str]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ColumnDetail:
+    """Something about each column of a table, by the column's name; looked up when it is seen."""
+
+    key: str
+    title: str
+    values: Callable[[Table], Mapping[str, SafeString | str]]
+
+
+Entry: TypeAlias = (
+    Panel[Subject] | Action[Subject] | ListColumn[Subject] | ColumnDetail | BulkAction
+)
+
+
 @dataclass
 class Registry(Generic[Subject]):
     """All that higher apps show about one kind of thing."""
@@ -61,14 +84,20 @@ class Registry(Generic[Subject]):
     panels: dict[str, Panel[Subject]] = field(default_factory=dict)
     actions: dict[str, Action[Subject]] = field(default_factory=dict)
     columns: dict[str, ListColumn[Subject]] = field(default_factory=dict)
+    details: dict[str, ColumnDetail] = field(default_factory=dict)
+    bulk: dict[str, BulkAction] = field(default_factory=dict)
 
-    def add(self, *entries: Panel[Subject] | Action[Subject] | ListColumn[Subject]) -> None:
+    def add(self, *entries: Entry[Subject]) -> None:
         """Show these too; one of the same key and kind is replaced."""
         for entry in entries:
             if isinstance(entry, Panel):
                 self.panels[entry.key] = entry
             elif isinstance(entry, Action):
                 self.actions[entry.key] = entry
+            elif isinstance(entry, ColumnDetail):
+                self.details[entry.key] = entry
+            elif isinstance(entry, BulkAction):
+                self.bulk[entry.key] = entry
             else:
                 self.columns[entry.key] = entry
 

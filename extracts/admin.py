@@ -9,17 +9,17 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http import HttpResponseRedirect as Redirect
-from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from agnes_site.core import human, markup
 from agnes_site.core.admin import NextStep, OneOfManyFilter, ReadOnlyAdmin, button
+from agnes_site.core.admin.parts import joined
 from agnes_site.core.markup import Tone
 from extracts.models import Run, RunKind, RunTrigger
-from extracts.panels import page_of, state_badge, took
 from extracts.services import runs
+from extracts.shown import live, page_of, state_badge, took
 
 
 @admin.register(Run)
@@ -103,7 +103,7 @@ class RunAdmin(ReadOnlyAdmin):
         return markup.stack(
             markup.card(
                 f"{obj.get_kind_display()} {_subject(obj)}",
-                format_html("{}{}", _facts(obj), _live(obj)),
+                joined([_facts(obj), live(request, obj) if obj.is_open else ""]),
                 aside=self.button_bar(request, obj),
             ),
             _error(obj),
@@ -126,13 +126,13 @@ def _ask_again(run: Run, request: HttpRequest) -> tuple[Run, bool]:
 def _facts(run: Run) -> SafeString:
     return markup.facts(
         [
-            ("State", format_html('<span id="run-state">{}</span>', state_badge(run))),
+            ("State", format_html('<span data-run="state">{}</span>', state_badge(run))),
             ("Of", _subject_link(run)),
             ("Asked for", markup.when(run.queued_at)),
             ("Why", format_html("{}{}", run.get_trigger_display(), _by(run))),
             ("Started", markup.when(run.started_at, never="not yet")),
             ("Took", took(run)),
-            ("Rows", format_html('<span id="run-rows">{}</span>', human.number(run.rows))),
+            ("Rows", format_html('<span data-run="rows">{}</span>', human.number(run.rows))),
             ("Size", human.size(run.bytes)),
             ("Version", run.version_number or markup.NOTHING),
             ("Attempt", run.attempt or markup.NOTHING),
@@ -150,25 +150,6 @@ def _subject_link(run: Run) -> SafeString | str:
     if run.source is not None:
         return markup.link(reverse("admin:catalog_source_change", args=[run.source_id]), run.source)
     return "everything"
-
-
-def _live(run: Run) -> SafeString:
-    """Return the part of the page that follows an open run while it works."""
-    if not run.is_open:
-        return mark_safe("")
-    label = run.phase or ("waiting for a worker" if run.started_at is None else "working")
-    return format_html(
-        '<div class="ag-live" id="run-live" data-url="/api/runs/{}/progress">'
-        '<div class="ag-live-line"><span id="run-phase">{}</span>'
-        '<span id="run-message" class="ag-faint">{}</span>'
-        '<span id="run-count" class="ag-faint"></span></div>{}</div>'
-        '<script src="{}" defer></script>',
-        run.pk,
-        label,
-        run.message,
-        markup.progress(run.done, run.total, label="Progress of the run"),
-        static("extracts/run.js"),
-    )
 
 
 def _error(run: Run) -> SafeString:

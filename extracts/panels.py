@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,35 +15,21 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from agnes_site.core import human, markup
-from agnes_site.core.markup import Tone
 from catalog import connectors, panels
 from catalog.connectors import Capability, QueryMode
 from catalog.models import Source, Table
 from catalog.panels import Action, ListColumn, Panel
+from extracts import table_panels
 from extracts.finding import find_tables
-from extracts.models import Run, RunState
+from extracts.models import Run
 from extracts.services import probing, runs
-
-TONES = {
-    RunState.QUEUED: Tone.PLAIN,
-    RunState.RUNNING: Tone.BUSY,
-    RunState.SUCCEEDED: Tone.GOOD,
-    RunState.FAILED: Tone.BAD,
-    RunState.CANCELLED: Tone.WARN,
-    RunState.SKIPPED: Tone.PLAIN,
-}
+from extracts.shown import page_of, runs_grid, state_badge
 
 
 def register_all() -> None:
     """Tell the catalog's pages about runs."""
-    panels.tables.add(
-        Action(
-            key="extract", label="Extract now", icon="sync", is_main=True, do=_extract_table,
-            fits=lambda table: table.query_mode != QueryMode.REMOTE,
-        ),
-        Panel(key="runs", render=_runs_of_table),
-        ListColumn(key="last_run", title="last run", values=_last_of_tables),
-    )  # fmt: skip
+    table_panels.register()
+    panels.tables.add(ListColumn(key="last_run", title="last run", values=_last_of_tables))
     panels.sources.add(
         Action(key="find", label="Find tables", icon="search", is_main=True, is_page=True,
                do=find_tables, fits=_can_discover),
@@ -53,55 +39,6 @@ def register_all() -> None:
         Panel(key="runs", render=_runs_of_source),
         ListColumn(key="last_run", title="last run", values=_last_of_sources),
     )  # fmt: skip
-
-
-def page_of(run: Run) -> str:
-    """Return the address of the page of a run."""
-    return reverse("admin:extracts_run_change", args=[run.pk])
-
-
-def state_badge(run: Run) -> SafeString:
-    """Return the state of a run in one word."""
-    return markup.badge(run.get_state_display().lower(), TONES[RunState(run.state)])
-
-
-def runs_grid(found: Iterable[Run], *, empty: str, with_subject: bool = False) -> SafeString:
-    """Return runs as a table of when, state, duration, rows and what went wrong."""
-    rows = [
-        [
-            markup.link(page_of(run), markup.when(run.queued_at)),
-            *([run.table or run.source or "everything"] if with_subject else []),
-            run.get_kind_display(),
-            state_badge(run),
-            took(run),
-            human.number(run.rows),
-            _told(run),
-        ]
-        for run in found
-    ]
-    subject = ["Of"] if with_subject else []
-    headers = ["Asked for", *subject, "Kind", "State", "Took", "Rows", "What happened"]
-    return markup.grid(headers, rows, empty=empty)
-
-
-def _told(run: Run) -> SafeString | str:
-    text = run.error_message[:160] or (run.phase if run.is_open else "")
-    return markup.faint(text) if text else ""
-
-
-def took(run: Run) -> str:
-    """Return how long a run took."""
-    if run.started_at is None or run.finished_at is None:
-        return "—"
-    return human.duration((run.finished_at - run.started_at).total_seconds())
-
-
-def _extract_table(request: HttpRequest, table: Table) -> HttpResponse:
-    by: Any = request.user
-    run, is_new = runs.request_run(table=table, by=by)
-    if not is_new:
-        messages.info(request, "This table is being extracted already.")
-    return Redirect(page_of(run))
 
 
 def _extract_source(request: HttpRequest, source: Source) -> HttpResponse:
@@ -128,13 +65,6 @@ def _can_discover(source: Source) -> bool:
 
 def _has_tables(source: Source) -> bool:
     return source.tables.exists()
-
-
-def _runs_of_table(request: HttpRequest, table: Table) -> SafeString:
-    found = Run.objects.filter(table=table).select_related("table", "source")[:6]
-    everything = f"{reverse('admin:extracts_run_changelist')}?table__id__exact={table.pk}"
-    listed = runs_grid(found, empty="No run yet. “Extract now” asks for the first one.")
-    return markup.card("Recent runs", listed, aside=markup.link(everything, "All runs"))
 
 
 def _runs_of_source(request: HttpRequest, source: Source) -> SafeString:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
-from unfold import widgets
 
+from access.admin import reach
+from access.admin.choosing import GroupField, ResourceField, things, type_name
 from access.admin.history import HistoriedAdmin
-from access.models import AuditEvent, Grant, Tier
+from access.models import AuditEvent, Grant, Group, Tier
 from access.resources import registered
-from access.services import grants
-from agnes_site.core import markup
+from access.services import audience, grants
+from agnes_site.core import human, markup
 from agnes_site.core.admin import NextStep, OneOfManyFilter, become
 from agnes_site.core.markup import Tone
 
@@ -45,10 +50,10 @@ class ExpiryFilter(admin.SimpleListFilter):
 
 
 class NewGrantForm(forms.ModelForm[Grant]):
-    """A grant whose resource is chosen from all there is."""
+    """A grant whose group and resource are found by typing."""
 
-    resource = forms.ChoiceField(
-        widget=widgets.UnfoldAdminSelect2Widget(),
+    group = GroupField()
+    resource = ResourceField(
         help_text="Type to search. A folder or a source grants all tables in it, later ones too.",
     )
 
@@ -59,14 +64,19 @@ class NewGrantForm(forms.ModelForm[Grant]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field = self.fields["resource"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [("", "Choose what to grant"), *_resources()]
+        field.help_text = format_html(
+            '{}<span class="ag-effect" role="status" aria-live="polite" hx-get="{}" '
+            'hx-trigger="change from:#grant_form" hx-include="#grant_form"></span>',
+            field.help_text,
+            reverse("admin:access_grant_reach"),
+        )
 
 
 @admin.register(Grant)
 class GrantAdmin(HistoriedAdmin):
     """What the members of a group may use."""
 
+    autocomplete_fields = ("group",)
     list_display = ("group", "kind", "resource", "tier_shown", "until_shown", "created_by")
     list_display_links = ("resource",)
     list_filter = ("resource_type", "tier", ExpiryFilter, ("group", OneOfManyFilter))
@@ -83,10 +93,50 @@ class GrantAdmin(HistoriedAdmin):
         url_name="admin:access_grant_add",
     )
 
+    def get_urls(self) -> list[URLPattern]:
+        """Return the pages of grants, and what their forms ask for while they are filled in."""
+        own = [
+            path("things/", self.admin_site.admin_view(things), name="access_grant_things"),
+            path("reach/", self.admin_site.admin_view(self.reach_view), name="access_grant_reach"),
+            path(
+                "<uuid:grant_id>/loss/",
+                self.admin_site.admin_view(self.loss_view),
+                name="access_grant_loss",
+            ),
+        ]
+        return [*own, *super().get_urls()]
+
+    def reach_view(self, request: HttpRequest) -> HttpResponse:
+        """Say who will be able to read a thing by a grant that is not given yet."""
+        kind, _, found = request.GET.get("resource", "").partition(":")
+        if kind not in registered() or not found or not request.GET.get("group"):
+            return HttpResponse("")
+        group = _group(request.GET["group"])
+        return HttpResponse(escape(reach.of_giving(group, kind, found)) if group else "")
+
+    def loss_view(self, request: HttpRequest, grant_id: UUID) -> HttpResponse:
+        """Say who loses a thing with a grant, as a question."""
+        given = get_object_or_404(Grant.objects.select_related("group"), pk=grant_id)
+        return HttpResponse(reach.of_taking(given), content_type="text/plain; charset=utf-8")
+
+    def below(self, request: HttpRequest, obj: Grant) -> SafeString:
+        """Return whom it concerns."""
+        effect = audience.of_taking(obj)
+        only = human.plural(effect.concerned, "person", "people")
+        return markup.card(
+            "Whom it concerns",
+            markup.facts(
+                [
+                    ("Read by it", human.plural(effect.members, "person", "people")),
+                    ("Of these, only by it", only),
+                ]
+            ),
+        )
+
     @admin.display(description="type", ordering="resource_type")
     def kind(self, grant: Grant) -> str:
         """Show what kind of thing is granted."""
-        return resource_name(grant.resource_type)
+        return type_name(grant.resource_type)
 
     @admin.display(description="what", ordering="resource_id")
     def resource(self, grant: Grant) -> str:
@@ -150,12 +200,6 @@ class GrantAdmin(HistoriedAdmin):
         grants.revoke(given=obj, by=by)
 
 
-def resource_name(resource_type: str) -> str:
-    """Return the name of a resource type for people."""
-    found = registered().get(resource_type)
-    return found.display_name if found else resource_type
-
-
 def until(grant: Grant) -> SafeString | str:
     """Return how long a grant holds."""
     if grant.expires_at is None:
@@ -165,21 +209,8 @@ def until(grant: Grant) -> SafeString | str:
     return markup.when(grant.expires_at)
 
 
-def _resources() -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    for key, resource_type in registered().items():
-        for category, listed in groupby(resource_type.listed(), key=lambda each: each.category):
-            title = (
-                f"{resource_type.display_name}: {category}"
-                if category
-                else (resource_type.display_name)
-            )
-            yield (
-                title,
-                [
-                    (
-                        f"{key}:{each.id}",
-                        each.id if each.name == each.id else f"{each.id} ({each.name})",
-                    )
-                    for each in listed
-                ],
-            )
+def _group(text: str) -> Group | None:
+    try:
+        return Group.objects.filter(pk=text).first()
+    except ValidationError:
+        return None

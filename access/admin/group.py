@@ -12,7 +12,8 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from access.admin.grant import resource_name, until
+from access.admin.choosing import type_name
+from access.admin.grant import until
 from access.admin.history import HistoriedAdmin
 from access.admin.membership import MembersInline
 from access.models import EVERYONE, Group, User
@@ -113,7 +114,7 @@ class GroupAdmin(HistoriedAdmin):
         held = obj.grants.select_related("group")
         rows = [
             [
-                resource_name(each.resource_type),
+                type_name(each.resource_type),
                 markup.code(each.resource_id),
                 each.get_tier_display().partition(":")[0],
                 until(each),

@@ -83,3 +83,8 @@ class Grant(UuidModel):
 
     def __str__(self) -> str:
         return f"{self.group}: {self.resource_type} {self.resource_id}"
+
+    @property
+    def is_in_force(self) -> bool:
+        """Whether it has not expired."""
+        return self.expires_at is None or self.expires_at > timezone.now()

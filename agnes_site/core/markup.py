@@ -131,6 +131,12 @@ def facts(pairs: Iterable[tuple[str, object]]) -> SafeString:
     )
 
 
+def aside(*parts: object) -> SafeString:
+    """Return parts beside each other, below what they belong to; nothing without any."""
+    shown = format_html_join("", "{}", ((p,) for p in parts if p))
+    return format_html('<div class="ag-beside">{}</div>', shown) if shown else shown
+
+
 def card(title: object, body: object, *, aside: object = "", wide: bool = True) -> SafeString:
     """Return a box with a title, and with what can be done on the right of it."""
     return format_html(
@@ -141,6 +147,11 @@ def card(title: object, body: object, *, aside: object = "", wide: bool = True) 
         aside,
         body,
     )
+
+
+def note(text: object) -> SafeString:
+    """Return a sentence that explains what stands above it."""
+    return format_html('<p class="ag-note">{}</p>', text)
 
 
 def notice(body: object, tone: Tone) -> SafeString:
@@ -161,7 +172,7 @@ def go_button(url: str, label: str, *, icon: str = "", is_main: bool = False) ->
         '<a class="ag-button{}" href="{}">{}{}</a>',
         " ag-main" if is_main else "",
         url,
-        _icon(icon),
+        picture(icon),
         label,
     )
 
@@ -175,28 +186,54 @@ def post_button(
     is_main: bool = False,
     is_small: bool = False,
     confirm: str = "",
+    ask: str = "",
+    part: str = "",
     fields: Mapping[str, Any] | None = None,
 ) -> SafeString:
-    """Return a button that does something: posts ``fields``, after a question if there is one."""
+    """Return a button that does something: posts ``fields``, after a question if there is one.
+
+    The question is ``confirm``, or what the address ``ask`` answers. With ``part``, that part of
+    the page is renewed instead of the whole page.
+    """
     hidden = format_html_join(
         "", '<input type="hidden" name="{}" value="{}">', (fields or {}).items()
     )
     return format_html(
-        '<form class="ag-do" method="post" action="{}" data-confirm="{}">'
+        '<form class="ag-do" method="post" action="{}"{}>'
         '<input type="hidden" name="csrfmiddlewaretoken" value="{}">{}'
         '<button type="submit" class="ag-button{}{}">{}{}</button></form>',
         url,
-        confirm,
+        in_part(url, part, confirm=confirm, ask=ask) if part else _asking(confirm, ask),
         get_token(request),
         hidden,
         " ag-main" if is_main else "",
         " ag-small" if is_small else "",
-        _icon(icon),
+        picture(icon),
         label,
     )
 
 
-def _icon(name: str) -> SafeString:
+def in_part(url: str, part: str, *, confirm: str = "", ask: str = "") -> SafeString:
+    """Return what makes a form post to ``url`` and renew a part of the page with the answer."""
+    return format_html(
+        ' hx-post="{}" hx-target="#part-{}" hx-disabled-elt="find button"{}{}',
+        url,
+        part,
+        format_html(' hx-confirm="{}"', confirm) if confirm else "",
+        format_html(' data-ask="{}"', ask) if ask else "",
+    )
+
+
+def picture(name: str) -> SafeString:
+    """Return a picture that says nothing to those who hear the page; nothing for no name."""
     if not name:
         return mark_safe("")
-    return format_html('<span class="material-symbols-outlined">{}</span>', name)
+    return format_html('<span class="material-symbols-outlined" aria-hidden="true">{}</span>', name)
+
+
+def _asking(confirm: str, ask: str) -> SafeString:
+    return format_html(
+        "{}{}",
+        format_html(' data-confirm="{}"', confirm) if confirm else "",
+        format_html(' data-ask="{}"', ask) if ask else "",
+    )

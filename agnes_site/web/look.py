@@ -22,9 +22,13 @@ def unfold(*, instance_name: str) -> dict[str, Any]:
         "SHOW_VIEW_ON_SITE": False,
         "SHOW_BACK_BUTTON": True,
         "DASHBOARD_CALLBACK": "agnes_site.web.overview.dashboard",
-        "STYLES": [lambda request: static("web/agnes.css")],
+        "STYLES": [
+            lambda request: static("web/agnes.css"),
+            lambda request: static("web/parts.css"),
+        ],
         "SCRIPTS": [
             lambda request: static("web/agnes.js"),
+            lambda request: static("web/parts.js"),
             lambda request: static("web/search.js"),
         ],
         "BORDER_RADIUS": "6px",

@@ -17,7 +17,7 @@ from agnes_site.core.markup import Tone
 from catalog.connectors import QueryMode
 from catalog.models import Incident, Source, Table
 from extracts.models import Run, RunState
-from extracts.panels import runs_grid
+from extracts.shown import runs_grid
 
 _DAY = timedelta(days=1)
 

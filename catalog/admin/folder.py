@@ -10,6 +10,7 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from access.admin.granted import GrantedAdmin
 from access.admin.history import HistoriedAdmin
 from access.models import Grant
 from agnes_site.core import human, markup
@@ -20,7 +21,7 @@ from catalog.services import folders
 
 
 @admin.register(Folder)
-class FolderAdmin(HistoriedAdmin):
+class FolderAdmin(GrantedAdmin, HistoriedAdmin):
     """Folders and the tables in them."""
 
     list_display = ("named", "description", "table_count")
@@ -32,6 +33,12 @@ class FolderAdmin(HistoriedAdmin):
         label="Add a folder",
         url_name="admin:catalog_folder_add",
     )
+
+    granted_type = "folder"
+
+    def granted_id(self, obj: Folder) -> str:
+        """Return the name of the folder, under which it is granted."""
+        return obj.slug
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Folder]:
         """Return the folders with the number of their tables."""
@@ -83,4 +90,4 @@ class FolderAdmin(HistoriedAdmin):
             table_rows(tables),
             empty="No table is in this folder. Open a table and choose the folder there.",
         )
-        return markup.card("Tables", listed)
+        return markup.stack(markup.card("Tables", listed), self.part(request, obj, "readers"))

@@ -13,7 +13,9 @@ from django.utils.safestring import SafeString, mark_safe
 from access.admin.history import HistoriedAdmin
 from agnes_site.core import markup
 from agnes_site.core.admin import Done
-from catalog.panels import Action, ListColumn, Registry
+from agnes_site.core.admin.bulk import BulkAction
+from agnes_site.core.admin.parts import LOADING, joined
+from catalog.panels import Action, ListColumn, Panel, Registry
 
 
 class PaneledAdmin(HistoriedAdmin):
@@ -42,9 +44,37 @@ class PaneledAdmin(HistoriedAdmin):
         )
         return mark_safe("".join([*added, super().button_bar(request, obj)]))  # safe already
 
-    def panels(self, request: HttpRequest, obj: Any) -> list[SafeString | str]:
-        """Return the panels of higher apps."""
-        return [panel.render(request, obj) for panel in self.registry.panels.values()]
+    def panels(
+        self, request: HttpRequest, obj: Any, *, section: str = ""
+    ) -> list[SafeString | str]:
+        """Return the panels of higher apps, all or those of one section."""
+        found = self.registry.panels.values()
+        return [
+            self._panel(request, obj, panel) for panel in found if section in ("", panel.section)
+        ]
+
+    def _panel(self, request: HttpRequest, obj: Any, panel: Panel[Any]) -> SafeString | str:
+        if panel.section == "state":
+            return panel.render(request, obj)  # stands in a part already
+        body = LOADING if panel.waits_to_be_seen else self.part_body(request, obj, panel.key)
+        return self.part(
+            request, obj, panel.key, body=body, is_completed_when_seen=panel.waits_to_be_seen
+        )
+
+    def part_names(self) -> Sequence[str]:
+        """Return the names of the parts of the page, those of higher apps too."""
+        return [*super().part_names(), *self.registry.panels]
+
+    def render_part(self, request: HttpRequest, obj: Any, name: str) -> SafeString:
+        """Return what stands in a part, here or in a higher app."""
+        panel = self.registry.panels.get(name)
+        return joined([panel.render(request, obj)]) if panel else super().render_part(
+            request, obj, name
+        )  # fmt: skip
+
+    def bulk_actions(self) -> Sequence[BulkAction]:
+        """Return what can be done to several at once, also by higher apps."""
+        return [*self.registry.bulk.values(), *super().bulk_actions()]
 
     def callable_names(self) -> Sequence[str]:
         """Return the names under which something can be done, those of higher apps too."""
@@ -77,7 +107,7 @@ class PaneledAdmin(HistoriedAdmin):
             return markup.go_button(url, action.label, icon=action.icon, is_main=action.is_main)
         return markup.post_button(
             request, url, action.label, icon=action.icon, is_main=action.is_main,
-            confirm=action.confirm,
+            confirm=action.confirm, part=action.part,
         )  # fmt: skip
 
 

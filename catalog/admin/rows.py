@@ -59,7 +59,7 @@ def table_rows(tables: Iterable[Table]) -> Iterator[list[Any]]:
 
 
 def incidents_card(
-    admin: Admin, request: HttpRequest, subject: Table | Source, found: Any
+    admin: Admin, request: HttpRequest, subject: Table | Source, found: Any, *, part: str = ""
 ) -> SafeString:
     """Return the open incidents of a page's subject, each with a way to waive it."""
     waiting: QuerySet[Incident] = found.filter(closed_at=None)
@@ -70,7 +70,7 @@ def incidents_card(
                 incident.hint,
                 format_html("{}, {}", incident.get_kind_display(), markup.when(incident.opened_at)),
                 admin.do_button(
-                    request, subject, "waive", is_small=True, incident=str(incident.pk)
+                    request, subject, "waive", is_small=True, part=part, incident=str(incident.pk)
                 ),
             ),
             Tone.BAD,

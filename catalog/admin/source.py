@@ -14,6 +14,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from access.admin.granted import GrantedAdmin
 from agnes_site.core import human, markup
 from agnes_site.core.admin import NextStep, become, button, summary
 from agnes_site.core.markup import Tone
@@ -42,10 +43,11 @@ class SourceForm(forms.ModelForm[Source]):
 
 
 @admin.register(Source)
-class SourceAdmin(PaneledAdmin):
+class SourceAdmin(GrantedAdmin, PaneledAdmin):
     """Sources with their tables and what can be done with them."""
 
     registry = panels.sources
+    granted_type = "source"
     list_display = ("named", "kind", "table_count", "freshness", "state")
     list_filter = ("is_paused", "source_type")
     search_fields = ("slug", "display_name")
@@ -60,6 +62,10 @@ class SourceAdmin(PaneledAdmin):
         "source_exists": "slug",
         "schedule_invalid": "schedule",
     }
+
+    def granted_id(self, obj: Source) -> str:
+        """Return the name of the source, under which it is granted."""
+        return obj.slug
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Source]:
         """Return the sources with what their list shows."""
@@ -243,6 +249,7 @@ class SourceAdmin(PaneledAdmin):
             incidents_card(self, request, obj, obj.incidents),
             markup.card("Tables", listed, aside=markup.stack(more) if more else register),
             *self.panels(request, obj),
+            self.part(request, obj, "readers"),
         )
 
     def _connector(self, request: HttpRequest, obj: Source | None) -> connectors.Connector:

@@ -56,25 +56,25 @@ class TestOverviewPage:
 class TestRunPage:
     def test_follows_a_run_to_its_end(self, admin_page, live_server, run, complaints):
         admin_page.goto(live_server.url + page_of(run))
-        expect(admin_page.locator("#run-count")).to_have_text("1 of 4")
+        expect(admin_page.locator("[data-run=count]")).to_have_text("1 of 4")
 
         Run.objects.filter(pk=run.pk).update(phase="validate", done=3)
-        expect(admin_page.locator("#run-phase")).to_have_text("validate")
-        expect(admin_page.locator("#run-count")).to_have_text("3 of 4")
+        expect(admin_page.locator("[data-run=phase]")).to_have_text("validate")
+        expect(admin_page.locator("[data-run=count]")).to_have_text("3 of 4")
 
         Run.objects.filter(pk=run.pk).update(
             state=RunState.SUCCEEDED, phase="", rows=1234, finished_at=timezone.now(),
             lease_until=None,
         )  # fmt: skip
         expect(admin_page.get_by_role("button", name="Run again")).to_be_visible()
-        expect(admin_page.locator("#run-rows")).to_have_text("1,234")
+        expect(admin_page.locator("[data-run=rows]")).to_have_text("1,234")
         assert complaints == []
 
 
 class TestButtons:
     def test_do_nothing_when_the_question_is_answered_with_no(self, admin_page, live_server, table):
         admin_page.on("dialog", lambda dialog: dialog.dismiss())
-        admin_page.goto(live_server.url + page_of(table))
+        admin_page.goto(live_server.url + page_of(table) + "#versions")
 
         admin_page.get_by_role("button", name="Roll back to this").click()
 
@@ -83,7 +83,7 @@ class TestButtons:
 
     def test_roll_a_table_back_and_release_it(self, admin_page, live_server, table, complaints):
         admin_page.on("dialog", lambda dialog: dialog.accept())
-        admin_page.goto(live_server.url + page_of(table))
+        admin_page.goto(live_server.url + page_of(table) + "#versions")
 
         admin_page.get_by_role("button", name="Roll back to this").click()
         expect(admin_page.get_by_text("serves version 1 again")).to_be_visible()

@@ -17,8 +17,6 @@ from tests.factories import (
     stored_part,
 )
 
-NO_COLUMNS = {"columns-TOTAL_FORMS": "0", "columns-INITIAL_FORMS": "0"}
-
 
 class HeldError(ConflictError):
     code = "held_in_a_test"
@@ -60,7 +58,7 @@ def form_of(table: Table, **changed) -> dict[str, str]:
         "drift_policy": table.drift_policy,
         "setting_has_header": "on",
     }  # fmt: skip
-    return {**form, **NO_COLUMNS, **changed}
+    return {**form, **changed}
 
 
 class TestSourcePages:
@@ -298,13 +296,9 @@ class TestTablePages:
         table = TableFactory(name="orders")
         publish(table)
         column = table.columns.get()
-        row = {
-            "columns-TOTAL_FORMS": "1", "columns-INITIAL_FORMS": "1",
-            "columns-0-id": str(column.pk), "columns-0-table": str(table.pk),
-            "columns-0-description": "Number of the order",
-        }  # fmt: skip
+        row = {"column": str(column.pk), "description": "Number of the order"}
 
-        pages.post(page_of(table), form_of(table, **row))
+        pages.post(do(table, "describe"), row)
 
         column.refresh_from_db()
         assert column.description == "Number of the order"

@@ -77,7 +77,7 @@ class TestRunPages:
         assert "Line 7 has too many values." in page
         assert "Mend line 7." in page
         assert "08:15 extract" in page
-        assert "run-live" not in page
+        assert "ag-live" not in page
 
     def test_cancel_a_run(self, pages):
         run = running()

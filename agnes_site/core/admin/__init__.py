@@ -1,5 +1,6 @@
 """The ground that every page of the admin stands on."""
 
+from agnes_site.core.admin.bulk import BulkAction, Step
 from agnes_site.core.admin.differences import difference
 from agnes_site.core.admin.inline import RowsInline
 from agnes_site.core.admin.listing import OneOfManyFilter
@@ -10,12 +11,14 @@ from agnes_site.core.admin.rows import become, summary
 
 __all__ = [
     "Admin",
+    "BulkAction",
     "Button",
     "Done",
     "NextStep",
     "OneOfManyFilter",
     "ReadOnlyAdmin",
     "RowsInline",
+    "Step",
     "become",
     "button",
     "difference",

@@ -17,18 +17,19 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.http import HttpResponseRedirect as Redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString, mark_safe
-from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
 from agnes_site.core import markup
-from agnes_site.core.admin import staying
+from agnes_site.core.admin import parts, staying
+from agnes_site.core.admin.bulk_page import BulkAdmin
 from agnes_site.core.admin.listing import CountedPaginator, RowsChangeList
 from agnes_site.core.admin.offers import Button, Done, NextStep
 from agnes_site.core.admin.refusals import refusing, said
 from agnes_site.core.errors import AgnesError
+from agnes_site.core.markup import Tone
 
 
-class Admin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
+class Admin(BulkAdmin):
     """A list and a page for one model, in terms of services."""
 
     list_per_page = 100
@@ -43,6 +44,8 @@ class Admin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
     next_step: ClassVar[NextStep | None] = None
     # Methods marked with :func:`button`, in the order in which a page shows them.
     buttons: ClassVar[Sequence[str]] = ()
+    # Methods that return a part of the page, which is renewed in place.
+    parts: ClassVar[Sequence[str]] = ()
     # At which field of the form the errors of services are shown, by their code.
     error_fields: ClassVar[Mapping[str, str]] = {}
 
@@ -73,14 +76,64 @@ class Admin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
         return mark_safe("".join(shown))  # each is safe already
 
     def do_button(
-        self, request: HttpRequest, obj: Any, name: str, *, is_small: bool = False, **fields: Any
+        self,
+        request: HttpRequest,
+        obj: Any,
+        name: str,
+        *,
+        is_small: bool = False,
+        part: str = "",
+        confirm: str = "",
+        **fields: Any,
     ) -> SafeString:
-        """Return the button that calls the method ``name`` for ``obj``."""
+        """Return the button that calls the method ``name`` for ``obj``.
+
+        With ``part``, that part of the page is renewed instead of the page; ``confirm`` asks
+        something else than usual.
+        """
         shown: Button = getattr(self, name).button
         return markup.post_button(
             request, self.do_url(obj, name), shown.label, icon=shown.icon, is_small=is_small,
-            is_main=shown.is_main, confirm=shown.confirm, fields=fields,
+            is_main=shown.is_main, confirm=confirm or shown.confirm, part=part, fields=fields,
         )  # fmt: skip
+
+    def part(
+        self,
+        request: HttpRequest,
+        obj: Any,
+        name: str,
+        *,
+        body: object = None,
+        is_completed_when_seen: bool = False,
+    ) -> SafeString:
+        """Return a part of the page of ``obj``, which can be renewed in place.
+
+        ``body`` stands there instead of the part until it is renewed for the first time.
+        """
+        shown = self.part_body(request, obj, name) if body is None else body
+        return parts.part(
+            name, self.part_url(obj, name), shown, is_completed_when_seen=is_completed_when_seen
+        )
+
+    def part_url(self, obj: Any, name: str) -> str:
+        """Return where a part of the page of ``obj`` is found by itself."""
+        return reverse(self._url_name("part"), args=[obj.pk, name])
+
+    def part_names(self) -> Sequence[str]:
+        """Return the names of the parts of a page."""
+        return self.parts
+
+    def part_body(self, request: HttpRequest, obj: Any, name: str) -> SafeString:
+        """Return what stands in a part; what a service refuses is said there."""
+        try:
+            return self.render_part(request, obj, name)
+        except AgnesError as error:
+            return markup.notice(markup.lines(error.message, error.hint), Tone.BAD)
+
+    def render_part(self, request: HttpRequest, obj: Any, name: str) -> SafeString:
+        """Return what stands in a part."""
+        body: SafeString = getattr(self, name)(request, obj)
+        return body
 
     def do_url(self, obj: Any, name: str) -> str:
         """Return where the method ``name`` is called for ``obj``."""
@@ -103,8 +156,22 @@ class Admin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
             self.admin_site.admin_view(self.do_view),
             name=self._url_name("do").partition(":")[2],
         )
+        part = path(
+            "<uuid:object_id>/part/<slug:name>/",
+            self.admin_site.admin_view(self.part_view),
+            name=self._url_name("part").partition(":")[2],
+        )
         found: list[URLPattern] = super().get_urls()
-        return [do, *found]
+        return [do, part, *found]
+
+    def part_view(self, request: HttpRequest, object_id: Any, name: str) -> HttpResponse:
+        """Return one part of the page of an object."""
+        obj = self.get_object(request, str(object_id)) if name in self.part_names() else None
+        if obj is None:
+            raise Http404
+        if not self.has_view_permission(request, obj):
+            raise PermissionDenied
+        return HttpResponse(self.part_body(request, obj, name))
 
     def do_view(self, request: HttpRequest, object_id: Any, name: str) -> HttpResponse:
         """Call what a button stands for, and go back to the page it was on."""
@@ -126,7 +193,18 @@ class Admin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
         except (AgnesError, ValidationError) as error:
             self.say(request, said(error), level=messages.ERROR)
             answer = None
+        part = request.headers.get("HX-Target", "").removeprefix("part-")
+        if part in self.part_names():
+            return self.renewed(request, obj, part)
         return answer or Redirect(self.page_url(obj))
+
+    def renewed(self, request: HttpRequest, obj: Any, name: str) -> HttpResponse:
+        """Return a part as it is after something was done; the other parts renew themselves."""
+        fresh = self.get_object(request, str(obj.pk))
+        if fresh is None:
+            return HttpResponse(headers={"HX-Refresh": "true"})
+        body = parts.joined([parts.said_here(request), self.part_body(request, fresh, name)])
+        return HttpResponse(body, headers={"HX-Trigger": "ag-changed"})
 
     def callable_names(self) -> Sequence[str]:
         """Return the names under which something can be done to an object."""

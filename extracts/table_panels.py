@@ -1,0 +1,229 @@
+"""What the work adds to the page of a table: extract now, its progress, its runs, its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponseRedirect as Redirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from agnes_site.core import human, markup
+from agnes_site.core.admin import BulkAction, Step
+from agnes_site.core.admin.parts import joined, paged, pager
+from agnes_site.core.errors import AgnesError
+from agnes_site.core.markup import Tone
+from agnes_site.core.sparkline import Bar, sparkline
+from catalog import panels
+from catalog.connectors import QueryMode
+from catalog.models import Table
+from catalog.panels import Action, ColumnDetail, Panel
+from extracts.models import Run, RunKind, RunState
+from extracts.services import previewing, runs
+from extracts.shown import TONES, live, page_of, runs_grid, state_badge, took
+
+_SIZE = 10
+_DRAWN = 30
+
+
+def register() -> None:
+    """Tell the page of a table about runs and data."""
+    panels.tables.add(
+        Action(
+            key="extract", label="Extract now", icon="sync", is_main=True, do=_extract,
+            fits=lambda table: table.query_mode != QueryMode.REMOTE, part="facts",
+        ),
+        Action(key="cancel", label="Cancel", do=_cancel, fits=lambda table: False),
+        Panel(key="durations", render=_durations, section="state"),
+        Panel(key="now", render=_now, section="state"),
+        Panel(key="runs", render=_runs),
+        Panel(key="preview", render=_preview, section="data", waits_to_be_seen=True),
+        ColumnDetail(key="missing", title="Missing", values=_missing),
+        ColumnDetail(key="range", title="Smallest … largest", values=_range),
+        BulkAction(
+            key="extract", label="Extract now", confirm="Extract", done="Extract asked for",
+            plan=_plan, do=lambda table, values, by: runs.request_run(table=table, by=by),
+        ),
+    )  # fmt: skip
+
+
+def _extract(request: HttpRequest, table: Table) -> HttpResponse:
+    by: Any = request.user
+    run, is_new = runs.request_run(table=table, by=by)
+    if not is_new:
+        messages.info(request, "This table is being extracted already.")
+    return Redirect(page_of(run))
+
+
+def _cancel(request: HttpRequest, table: Table) -> None:
+    run = get_object_or_404(Run.objects.filter(table=table), pk=request.POST.get("run"))
+    by: Any = request.user
+    runs.cancel(run=run, by=by)
+    messages.success(request, "The run is cancelled; its worker stops within seconds.")
+
+
+def _plan(tables: Sequence[Table], values: Mapping[str, Any]) -> Iterator[Step]:
+    busy = set(
+        Run.objects.open()
+        .filter(kind=RunKind.EXTRACT, table__in=[table.pk for table in tables])
+        .values_list("table_id", flat=True)
+    )
+    for table in tables:
+        if table.query_mode == QueryMode.REMOTE:
+            told = "It is remote: nothing of it is copied."
+            yield Step(row=table, text=told, is_possible=False)
+        elif table.pk in busy:
+            told = "It is being extracted already."
+            yield Step(row=table, text=told, is_possible=False)
+        elif table.is_pinned:
+            told = "It is pinned to an older version; release it first."
+            yield Step(row=table, text=told, is_possible=False)
+        else:
+            yield Step(row=table, text=f"Brought anew from {table.source}.")
+
+
+def _now(request: HttpRequest, table: Table) -> SafeString:
+    """Return the progress of the open run, or how the last one ended."""
+    newest = Run.objects.filter(table=table).order_by("-queued_at")
+    run = newest.select_related("table", "source").first()
+    if run is None:
+        return mark_safe("")
+    if not run.is_open:
+        return _ended(run)
+    cancel = markup.post_button(
+        request, reverse("admin:catalog_table_do", args=[table.pk, "cancel"]), "Cancel",
+        is_small=True, part="facts", fields={"run": run.pk},
+        confirm="End this run? It publishes nothing.",
+    )  # fmt: skip
+    followed = markup.link(page_of(run), "Log")
+    return live(request, run, aside=format_html("{}{}", followed, cancel))
+
+
+def _ended(run: Run) -> SafeString:
+    told = format_html(
+        "Last run {} {}: {}",
+        markup.when(run.finished_at or run.queued_at),
+        state_badge(run),
+        markup.link(page_of(run), f"{human.plural(run.rows or 0, 'row')} in {took(run)}"),
+    )
+    if run.state != RunState.FAILED:
+        return format_html('<p class="ag-last">{}</p>', told)
+    failure = markup.lines(
+        format_html("<strong>{}</strong>", run.error_message), run.error_hint,
+        format_html("{}, {}", markup.when(run.finished_at), markup.link(page_of(run), "the run")),
+    )  # fmt: skip
+    return markup.notice(failure, Tone.BAD)
+
+
+def _durations(request: HttpRequest, table: Table) -> SafeString:
+    over = Run.objects.filter(
+        table=table, kind=RunKind.EXTRACT, started_at__isnull=False, finished_at__isnull=False
+    )
+    newest = over.order_by("-queued_at").values_list("started_at", "finished_at", "state")
+    found = [
+        (started, (finished - started).total_seconds(), RunState(state))
+        for started, finished, state in newest[:_DRAWN]
+        if started is not None and finished is not None
+    ][::-1]
+    bars = [
+        Bar(
+            value=seconds,
+            says=f"{started:%Y-%m-%d %H:%M}: {human.duration(seconds)}, {state.label.lower()}",
+            tone=TONES[state],
+        )
+        for started, seconds, state in found
+    ]
+    if not found:
+        return mark_safe("")
+    usual = sorted(seconds for _, seconds, _ in found)[len(found) // 2]
+    failed = sum(state == RunState.FAILED for _, _, state in found)
+    sums_up = f"mostly {human.duration(usual)}" + (f", {failed} failed" if failed else "")
+    return sparkline(bars, title=f"Duration of {len(bars)} runs", sums_up=sums_up)
+
+
+def _runs(request: HttpRequest, table: Table) -> SafeString:
+    found = Run.objects.filter(table=table).select_related("table", "source", "requested_by")
+    page = paged(request, found.defer("log").order_by("-queued_at"), size=_SIZE)
+    listed = runs_grid(
+        page.object_list, with_reason=True,
+        empty="No run yet. “Extract now” asks for the first one.",
+    )  # fmt: skip
+    url = reverse("admin:catalog_table_part", args=[table.pk, "runs"])
+    everything = f"{reverse('admin:extracts_run_changelist')}?table__id__exact={table.pk}"
+    return markup.card(
+        "Runs",
+        joined([listed, pager(page, name="runs", url=url, noun="run")]),
+        aside=markup.link(everything, "All runs"),
+    )
+
+
+def _preview(request: HttpRequest, table: Table) -> SafeString:
+    if table.query_mode == QueryMode.REMOTE:
+        return _said("Nothing of a remote table is kept here: its rows stay at its source.")
+    version = table.current_version
+    if version is None:
+        return _said("No data yet. “Extract now” brings the first version; then rows are here.")
+    found = previewing.first_rows(version)
+    if not found.rows:
+        return _said(f"Version {version.number} has columns, and no rows.")
+    head = format_html_join("", '<th scope="col">{}</th>', ((name,) for name in found.columns))
+    body = format_html_join("", "<tr>{}</tr>", ((_cells(row),) for row in found.rows))
+    hidden = found.total_columns - len(found.columns)
+    shown = f"{human.plural(len(found.rows), 'row')} of {human.number(version.rows)}"
+    if hidden > 0:
+        shown += f", {len(found.columns)} of {found.total_columns:,} columns"
+    grid = format_html(
+        '<div class="ag-scroll ag-preview" tabindex="0" role="region" aria-label="First rows">'
+        "<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>",
+        head,
+        body,
+    )
+    return markup.card("First rows", grid, aside=markup.faint(shown))
+
+
+def _cells(row: Sequence[str | None]) -> SafeString:
+    return format_html_join(
+        "",
+        "<td>{}</td>",
+        ((mark_safe('<i class="ag-faint">null</i>') if cell is None else cell,) for cell in row),
+    )
+
+
+def _said(text: str) -> SafeString:
+    return markup.card("First rows", format_html('<p class="ag-empty">{}</p>', text))
+
+
+def _missing(table: Table) -> Mapping[str, SafeString | str]:
+    rows = table.current_version.rows if table.current_version else 0
+    return {
+        name: _share(each.nulls, rows)
+        for name, each in _figures(table).items()
+        if each.nulls is not None
+    }
+
+
+def _share(missing: int, rows: int) -> SafeString | str:
+    if not missing:
+        return markup.faint("none")
+    share = missing / rows * 100
+    return "all" if missing == rows else ("< 1 %" if share < 1 else f"{min(share, 99):.0f} %")
+
+
+def _range(table: Table) -> Mapping[str, SafeString | str]:
+    return {
+        name: markup.faint(each.low if each.low == each.high else f"{each.low} … {each.high}")
+        for name, each in _figures(table).items()
+        if each.low is not None
+    }
+
+
+def _figures(table: Table) -> Mapping[str, previewing.Figures]:
+    try:
+        return previewing.figures(table)
+    except AgnesError:
+        return {}  # the columns are shown without; the preview says what is wrong
