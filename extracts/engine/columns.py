@@ -18,7 +18,7 @@ MAX_NAME_LENGTH = 255
 
 # Characters that make a name read differently from what it is: bidirectional embeddings,
 # overrides, isolates and marks.
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class ColumnNameError(InvalidInputError):
@@ -69,7 +69,7 @@ def _check_name(name: str, number: int) -> None:
             f"The name of column {number} holds a control character: {name!r}.",
             column=ascii(name),
         )
-    if not _BIDI.isdisjoint(name):
+    if not BIDI.isdisjoint(name):
         raise ColumnNameError(
             f"The name of column {number} holds a character that changes the direction of "
             f"writing: {name!a}.",

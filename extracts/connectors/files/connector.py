@@ -5,8 +5,9 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, TypeVar, cast
 
 import duckdb
 import pyarrow as pa
@@ -27,11 +28,10 @@ from catalog.connectors import (
     TableRequest,
     TableSpec,
 )
-from extracts.connectors.files.csv_reader import CsvReader
 from extracts.connectors.files.fingerprint import Fingerprint
 from extracts.connectors.files.listing import SourceFile, supported_files, table_files
-from extracts.connectors.files.parquet_reader import ParquetReader
-from extracts.connectors.files.session import is_about_data
+from extracts.connectors.files.reading import Reader, reader_of
+from extracts.connectors.files.session import batch_rows, is_about_data, suit_width
 from extracts.connectors.files.settings import FilesConfig, FilesTable
 from extracts.connectors.reach.paths import allowed_path
 from extracts.engine.keys import OutOfOrderError, checked_keys, spelled_key
@@ -39,19 +39,14 @@ from extracts.engine.parquet import WRITER
 from extracts.engine.session import session
 from extracts.engine.sorting import sorted_rows
 
-if TYPE_CHECKING:
-    Reader = CsvReader | ParquetReader
-
 # Changed when the same files would give other rows.
-_READING = 1
+_READING = 2
 
-_VECTOR_ROWS = 2048
-_BATCH_CELLS = 400_000
-_MANY_COLUMNS = 100
+_Read = TypeVar("_Read")
 
 
 class FilesConnector(Connector):
-    """Tables from CSV and Parquet files; each run brings the whole table as one part."""
+    """Tables from files of many formats; each run brings the whole table as one part."""
 
     source_type = "files"
     display_name = "Files in a folder"
@@ -70,7 +65,7 @@ class FilesConnector(Connector):
         folder = self._folder(config)
         files = supported_files(folder, folder)
         return Health(
-            message=f"The folder can be read; it holds {len(files)} CSV or Parquet files.",
+            message=f"The folder can be read; it holds {len(files)} files of known formats.",
             details={"files": len(files)},
         )
 
@@ -89,16 +84,10 @@ class FilesConnector(Connector):
         self, config: Settings, secrets: Mapping[str, str], table: TableRequest, rows: int
     ) -> pa.Table:
         """Return the first ``rows`` rows as they would be extracted, in the order of the files."""
-        files = table_files(self._folder(config), table.source_table)
+        files = self._files(config, table)
         with tempfile.TemporaryDirectory() as scratch, session(Path(scratch)) as connection:
-            reader = _reader(connection, files, table, Path(scratch))
-            try:
-                query = f"FROM ({reader.query()}) LIMIT {int(rows)}"
-                return connection.execute(query).to_arrow_table()
-            except (duckdb.Error, pa.ArrowException, OSError) as error:
-                if not is_about_data(error):
-                    raise
-                raise reader.explain(error) from error
+            reader = reader_of(connection, files, table, scratch=Path(scratch))
+            return _with_care(reader, lambda: _first(reader, rows))
 
     def extract(
         self, config: Settings, secrets: Mapping[str, str], request: ExtractRequest, out: Output
@@ -112,7 +101,7 @@ class FilesConnector(Connector):
         if request.mode is ExtractMode.PARTS:
             raise self.unsupported(Capability.EXTRACT)
         table = request.table
-        files = table_files(self._folder(config), table.source_table)
+        files = self._files(config, table)
         before = Fingerprint(files)
         digest = before.digest(now_ns=self._now_ns(), settings=_way_of_reading(table))
         if digest is not None and request.state.get("fingerprint") == digest:
@@ -120,9 +109,13 @@ class FilesConnector(Connector):
 
         out.progress("extract", message=f"Reading {_counted(files)}, {before.bytes} bytes.")
         with session(out.scratch) as connection:
-            part = _write(connection, files, table, out, before)
+            result = _write(connection, files, table, out, before)
         _refuse_changed(files, before)
-        return ExtractResult(parts=(part,), state={"fingerprint": digest} if digest else {})
+        return replace(result, state={"fingerprint": digest} if digest else {})
+
+    def _files(self, config: Settings, table: TableRequest) -> list[SourceFile]:
+        kind = cast("FilesTable", table.options).format
+        return table_files(self._folder(config), table.source_table, kind=kind)
 
     def _folder(self, config: Settings) -> Path:
         folder = cast("FilesConfig", config).folder
@@ -136,58 +129,58 @@ def _write(
     table: TableRequest,
     out: Output,
     before: Fingerprint,
-) -> CandidatePart:
-    reader = _reader(connection, files, table, out.scratch)
-    key = spelled_key(table.primary_key, [column.name for column in reader.columns])
-    if len(reader.columns) > _MANY_COLUMNS:
-        # Each thread holds vectors for every column and every step of its conversion.
-        connection.execute("SET threads = 1")
+) -> ExtractResult:
     try:
+        reader = reader_of(connection, files, table, scratch=out.scratch)
+        names = [column.name for column in reader.columns]
+        key = spelled_key(table.primary_key, names)
+        suit_width(connection, len(names))
         reader.check()
-        return _write_in_order(connection, reader, key, out)
-    except AgnesError:
+        part = _with_care(reader, lambda: _write_in_order(connection, reader, key, out))
+    except (AgnesError, duckdb.Error, pa.ArrowException, OSError):
+        # Half of a file can look like anything.
         _refuse_changed(files, before)
         raise
+    return ExtractResult(parts=(part,), notes=reader.notes, rejected=reader.rejects.result())
+
+
+def _with_care(reader: Reader, read: Callable[[], _Read]) -> _Read:
+    """Do what reads all rows, once more with care where the data call for it."""
+    try:
+        return read()
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        _refuse_changed(files, before)
         if not is_about_data(error):
             raise
-        raise reader.explain(error) from error
+        if not reader.recover():
+            raise reader.explain(error) from error
+    return _with_care(reader, read)
 
 
 def _write_in_order(
     connection: duckdb.DuckDBPyConnection, reader: Reader, key: tuple[str, ...], out: Output
 ) -> CandidatePart:
     """Write all rows sorted by ``key``, if there is one."""
-    batch_rows = _batch_rows(len(reader.columns))
-    rows = connection.execute(reader.query()).to_arrow_reader(batch_rows)
+    size = batch_rows(len(reader.columns))
+    rows = reader.rows(size)
     if not key:
         return out.write(rows)
     try:
         # Most exports are sorted by their key; those that are not show it soon.
         return out.write(checked_keys(rows, key, is_sorted=False), order=key)
     except OutOfOrderError:
-        reader.rewind()
-        rows = connection.execute(reader.query()).to_arrow_reader(batch_rows)
-        rows = sorted_rows(connection, rows, key, scratch=out.scratch, batch_rows=batch_rows)
+        rows = sorted_rows(connection, reader.rows(size), key, scratch=out.scratch, batch_rows=size)
         return out.write(checked_keys(rows, key), order=key)
 
 
-def _reader(
-    connection: duckdb.DuckDBPyConnection,
-    files: Sequence[SourceFile],
-    table: TableRequest,
-    scratch: Path,
-) -> Reader:
-    if files[0].kind == "parquet":
-        return ParquetReader(connection, files, scratch=scratch)
-    options = cast("FilesTable", table.options)
-    return CsvReader(connection, files, options=options, known=table.known_columns, scratch=scratch)
-
-
-def _batch_rows(columns: int) -> int:
-    """Return how many rows to handle at once: fewer of wide tables, whole vectors of DuckDB."""
-    return max(1, min(16, _BATCH_CELLS // (columns * _VECTOR_ROWS))) * _VECTOR_ROWS
+def _first(reader: Reader, count: int) -> pa.Table:
+    """Return the first ``count`` rows."""
+    rows = reader.rows(2048)
+    taken: list[pa.RecordBatch] = []
+    for batch in rows:
+        taken.append(batch)
+        if sum(each.num_rows for each in taken) >= count:
+            break
+    return pa.Table.from_batches(taken, rows.schema).slice(0, count)
 
 
 def _refuse_changed(files: Sequence[SourceFile], before: Fingerprint) -> None:
@@ -237,7 +230,7 @@ def _spec(name: str, source_table: str, files: Sequence[SourceFile]) -> TableSpe
     request = TableRequest(name=name, source_table=source_table, options=FilesTable())
     with tempfile.TemporaryDirectory() as scratch, session(Path(scratch)) as connection:
         try:
-            columns = _reader(connection, files, request, Path(scratch)).columns
+            columns = reader_of(connection, files, request, scratch=Path(scratch)).columns
         except AgnesError as error:
             # One bad file must not hide the others.
             problem = error.message

@@ -8,14 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from agnes_site.core.errors import InvalidInputError, NotFoundError
-
-# Longest first: the suffix of a file is the first of these that its name ends with.
-_KINDS = {
-    ".parquet.gz": "parquet",
-    ".csv.gz": "csv",
-    ".parquet": "parquet",
-    ".csv": "csv",
-}
+from extracts.connectors.files.formats import SUFFIXES, Compression, Format, named_format
 
 
 class SourceFolderMissingError(NotFoundError):
@@ -47,23 +40,22 @@ class SourceFile:
 
     path: Path
     name: str
-    kind: str
+    kind: Format
+    compression: Compression = Compression.NONE
     suffix: str
-
-    @property
-    def is_gzip(self) -> bool:
-        return self.suffix.endswith(".gz")
 
     @property
     def stem(self) -> str:
         """The last part of the name without its suffix."""
-        return PurePosixPath(self.name).name[: -len(self.suffix)]
+        name = PurePosixPath(self.name).name
+        return name[: len(name) - len(self.suffix)]
 
 
-def table_files(folder: Path, source_table: str) -> list[SourceFile]:
+def table_files(folder: Path, source_table: str, *, kind: Format | None = None) -> list[SourceFile]:
     """Return the files of a table, sorted by name; they are all of one kind.
 
-    ``source_table`` is a file, a folder (every supported file below it) or a pattern.
+    ``source_table`` is a file, a folder (every supported file below it) or a pattern. With
+    ``kind`` the files are of it, whatever their names say.
 
     Raises:
         SourceFolderMissingError, SourceFilesMissingError: there is nothing of that name.
@@ -75,30 +67,31 @@ def table_files(folder: Path, source_table: str) -> list[SourceFile]:
     is_pattern = not os.path.lexists(place) and any(sign in source_table for sign in "*?[")
     if is_pattern:
         found = sorted(path for path in root.glob(source_table) if not path.is_dir())
-        files = [_source_file(root, path) for path in found if _suffix(path.name)]
-    elif place.is_dir() and not _suffix(place.name):
+        files = [_source_file(root, path, kind) for path in found if kind or _kind(path.name)]
+    elif place.is_dir() and not _kind(place.name):
         _check_inside(root, place)
-        files = supported_files(root, place)
+        files = supported_files(root, place, kind=kind)
     elif os.path.lexists(place):
-        files = [_source_file(root, place)]
+        files = [_source_file(root, place, kind)]
     else:
         files = []
     if not files:
-        raise SourceFilesMissingError(f"There are no CSV or Parquet files at {source_table!r}.")
+        raise SourceFilesMissingError(f"There are no files of a known format at {source_table!r}.")
     kinds = sorted({file.kind for file in files})
     if len(kinds) > 1:
+        mixed = " and ".join(kind.label for kind in kinds)
         raise SourceFileRefusedError(
-            f"{source_table!r} mixes {' and '.join(kinds)} files in one table.",
+            f"{source_table!r} mixes {mixed} files in one table.",
             hint="Use a pattern such as 'folder/*.csv'.",
         )
     return files
 
 
-def supported_files(folder: Path, below: Path) -> list[SourceFile]:
+def supported_files(folder: Path, below: Path, *, kind: Format | None = None) -> list[SourceFile]:
     """Return the supported files below a folder, sorted by name; hidden ones do not count."""
     root = _root(folder)
     return sorted(
-        (_source_file(root, path) for path in _walk(below) if _suffix(path.name)),
+        (_source_file(root, path, kind) for path in _walk(below) if kind or _kind(path.name)),
         key=lambda file: file.name,
     )
 
@@ -131,18 +124,22 @@ def _check_relative(source_table: str) -> None:
         raise SourceFileRefusedError(f"{source_table!r} is no name below the source's folder.")
 
 
-def _source_file(root: Path, path: Path) -> SourceFile:
+def _source_file(root: Path, path: Path, kind: Format | None = None) -> SourceFile:
     name = path.relative_to(root).as_posix()
-    suffix = _suffix(path.name)
-    if not suffix:
+    told = named_format(path.name)
+    kind = kind or told.format
+    if kind is None:
         raise SourceFileRefusedError(
-            f"{name} is neither CSV nor Parquet.",
-            hint=f"Supported names end with {', '.join(sorted(_KINDS))}.",
+            f"{name} is of no known format.",
+            hint=f"Names end with {', '.join(SUFFIXES)}, also with .gz or .zst behind it; for "
+            "other names give the format in the settings of the table.",
         )
     real = _check_inside(root, path)
     if not real.is_file():
         raise SourceFileRefusedError(f"{name} is not a file.")
-    return SourceFile(path=real, name=name, kind=_KINDS[suffix], suffix=suffix)
+    return SourceFile(
+        path=real, name=name, kind=kind, compression=told.compression, suffix=told.suffix
+    )
 
 
 def _check_inside(root: Path, path: Path) -> Path:
@@ -156,6 +153,5 @@ def _check_inside(root: Path, path: Path) -> Path:
     return real
 
 
-def _suffix(name: str) -> str:
-    lower = name.lower()
-    return next((suffix for suffix in _KINDS if lower.endswith(suffix)), "")
+def _kind(name: str) -> Format | None:
+    return named_format(name).format

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from agnes_site.core.errors import InvalidInputError
+from extracts.connectors.files.errors import FileUnusableError
+from extracts.connectors.files.formats import Compression
 from extracts.connectors.files.listing import SourceFile
+from extracts.connectors.files.rejects import Rejects
+from extracts.connectors.files.settings import FilesTable
+from extracts.connectors.files.streams import CHUNK_BYTES, opened
 from extracts.engine.columns import column_specs
 from extracts.engine.combining import read_parts
 from extracts.engine.validation import DamagedFileError
@@ -23,7 +27,12 @@ class ParquetReader:
     """The rows of one table from its Parquet files, one file after the other."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile], *, scratch: Path
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        files: Sequence[SourceFile],
+        *,
+        options: FilesTable,
+        scratch: Path,
     ) -> None:
         """Look at the footers; compressed files are unpacked into ``scratch``.
 
@@ -31,26 +40,31 @@ class ParquetReader:
             DamagedFileError: a file is not readable.
             PartsDifferError: a column has types in two files that do not fit together.
         """
+        self.notes: tuple[str, ...] = ()
+        self.rejects = Rejects(scratch, options)
         self._names = [file.name for file in files]
         self._connection = connection
         self._parts = [_plain(file, scratch, number) for number, file in enumerate(files)]
-        self.rewind()
+        self.columns = column_specs(self._batches().schema)
 
-    def rewind(self) -> None:
-        """Begin again: the next query gives all rows once more, a second one only the rest."""
+    def rows(self, batch_rows: int) -> pa.RecordBatchReader:
+        """Return all rows from the beginning, in the order of the files."""
+        self._connection.register(_VIEW, self._batches())
+        query = f"SELECT * FROM {_VIEW}"  # noqa: S608  a constant
+        return self._connection.execute(query).to_arrow_reader(batch_rows)
+
+    def recover(self) -> bool:
+        """There is one way only."""
+        return False
+
+    def _batches(self) -> pa.RecordBatchReader:
         try:
-            rows = read_parts(self._parts)
+            return read_parts(self._parts)
         except DamagedFileError as error:
             raise self.explain(error) from error
-        self.columns = column_specs(rows.schema)
-        self._connection.register(_VIEW, rows)
 
     def check(self) -> None:
         """Everything is checked while it is read."""
-
-    def query(self) -> str:
-        """Return the query for all rows, in the order of the files."""
-        return f"SELECT * FROM {_VIEW}"  # noqa: S608  a constant
 
     def explain(self, error: Exception) -> InvalidInputError:
         """Say what is wrong with the files that reading failed on."""
@@ -59,14 +73,12 @@ class ParquetReader:
 
 
 def _plain(file: SourceFile, scratch: Path, number: int) -> Path:
-    if not file.is_gzip:
+    if file.compression is Compression.NONE:
         return file.path
     unpacked = scratch / f"{number:06}.parquet"
     try:
-        with gzip.open(file.path) as source, unpacked.open("wb") as target:
-            shutil.copyfileobj(source, target, 1024 * 1024)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DamagedFileError(
-            f"{file.name} is damaged or not compressed with gzip: {error}"
-        ) from error
+        with opened(file) as source, unpacked.open("wb") as target:
+            shutil.copyfileobj(source, target, CHUNK_BYTES)
+    except FileUnusableError as error:
+        raise DamagedFileError(error.message, hint=error.hint) from error
     return unpacked

@@ -5,7 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import duckdb
+
 from extracts.connectors.files.listing import SourceFile
+
+_MEMORY_MIB = 128
+_VECTOR_ROWS = 2048
+_BATCH_CELLS = 400_000
+_MANY_COLUMNS = 100
+_MIB_PER_THOUSAND_COLUMNS = 150
+
+
+def suit_width(connection: duckdb.DuckDBPyConnection, columns: int) -> None:
+    """Let a database have what a table of so many columns needs.
+
+    Each thread holds vectors for every column and every step of its conversion.
+    """
+    if columns > _MANY_COLUMNS:
+        connection.execute("SET threads = 1")
+    mebibytes = max(_MEMORY_MIB, columns * _MIB_PER_THOUSAND_COLUMNS // 1000)
+    connection.execute(f"SET memory_limit = '{mebibytes}MiB'")
+
+
+def batch_rows(columns: int) -> int:
+    """Return how many rows to handle at once: fewer of wide tables, whole vectors of DuckDB."""
+    return max(1, min(16, _BATCH_CELLS // (columns * _VECTOR_ROWS))) * _VECTOR_ROWS
 
 
 def linked(files: Sequence[SourceFile], scratch: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The types of CSV columns: guessed from a sample, then every value held to them.
+"""The types of columns of text: guessed from a sample, then every value held to them.
 
 DuckDB's own casts are generous: the text ``1.5`` becomes the whole number 2, a time with a zone
 loses it. Values of guessed columns must therefore look like those that the guess was made from.
@@ -11,26 +11,8 @@ from dataclasses import dataclass
 
 import duckdb
 
-from agnes_site.core.sql import quote_identifier, quote_literal
-
-_TIME = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
-_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_ZONE = r"(Z|[-+][0-9]{2}(:?[0-9]{2})?)"
-
-ZONED = "TIMESTAMP WITH TIME ZONE"
-
-# Looks of values and their patterns; the first that fits counts. Whole numbers with leading
-# zeros or a plus are codes or telephone numbers, and look like none of these.
-_LOOKS = (
-    ("BOOLEAN", "(?i)true|false", "BOOLEAN"),
-    ("BIGINT", "-?(0|[1-9][0-9]{0,14})", "BIGINT"),
-    ("LONG", "-?[1-9][0-9]{15,18}", "BIGINT"),
-    ("DOUBLE", r"-?((0|[1-9][0-9]{0,14})(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?", "DOUBLE"),
-    ("DATE", _DATE, "DATE"),
-    ("TIMESTAMP", f"{_DATE}[T ]{_TIME}", "TIMESTAMP"),
-    (ZONED, f"{_DATE}[T ]{_TIME}{_ZONE}", ZONED),
-    ("TIME", _TIME, "TIME"),
-)
+from agnes_site.core.sql import quote_identifier
+from extracts.connectors.files.notation import PLAIN, ZONED, Notation
 
 # What a column is when its values look like these and nothing else. A column that mixes long
 # whole numbers with fractions stays text, since a DOUBLE would change the long ones.
@@ -64,25 +46,34 @@ class ColumnType:
 
     kind: str
     given: bool = False
+    notation: Notation = PLAIN
 
     def cast(self, name: str) -> str:
         """Return SQL that turns the text of column ``name`` into a value, or fails."""
         value = quote_identifier(name)
-        faithful = self._faithful(value)
         if self.kind == "VARCHAR":
             return value
+        special = self.notation.parsed(self.kind, value)
+        if special:
+            wrong = f"CASE WHEN {value} IS NOT NULL THEN error('not a {self.kind}') END"
+            return f"coalesce({special}, {wrong})"
+        faithful = self._faithful(value)
         if not faithful:
-            return f"CAST({value} AS {self.kind}) AS {value}"
+            return f"CAST({value} AS {self.kind})"
         return (
             f"CASE WHEN {value} IS NULL THEN NULL WHEN {faithful} "
-            f"THEN CAST({value} AS {self.kind}) ELSE error('not a {self.kind}') END AS {value}"
+            f"THEN CAST({value} AS {self.kind}) ELSE error('not a {self.kind}') END"
         )
 
     def is_bad(self, name: str) -> str:
         """Return SQL that says whether :meth:`cast` fails on a value of column ``name``."""
+        if self.kind == "VARCHAR":
+            return "false"
         value = quote_identifier(name)
-        faithful = self._faithful(value) or "true"
-        good = f"({faithful}) AND TRY_CAST({value} AS {self.kind}) IS NOT NULL"
+        special = self.notation.parsed(self.kind, value)
+        parsed = special or f"TRY_CAST({value} AS {self.kind})"
+        faithful = "" if special else self._faithful(value)
+        good = f"({faithful or 'true'}) AND {parsed} IS NOT NULL"
         return f"({value} IS NOT NULL AND NOT coalesce({good}, false))"
 
     def _faithful(self, value: str) -> str:
@@ -90,7 +81,11 @@ class ColumnType:
 
 
 def guess_types(
-    connection: duckdb.DuckDBPyConnection, samples: Iterable[str], names: Sequence[str]
+    connection: duckdb.DuckDBPyConnection,
+    samples: Iterable[str],
+    names: Sequence[str],
+    *,
+    notation: Notation,
 ) -> dict[str, ColumnType]:
     """Return the type of each column of ``samples``, queries whose columns are all text.
 
@@ -103,28 +98,34 @@ def guess_types(
         present = [str(column[0]) for column in described]
         for start in range(0, len(present), _COLUMNS_AT_ONCE):
             some = present[start : start + _COLUMNS_AT_ONCE]
-            asked = ", ".join(f"bit_or({_look(name)})" for name in some)
+            asked = ", ".join(f"bit_or({_look(name, notation)})" for name in some)
             row = connection.execute(f"SELECT {asked} FROM ({sample})").fetchone()  # noqa: S608  quoted
             assert row is not None, "an aggregation gives one row"
             for name, found in zip(some, row, strict=True):
                 looks[name] |= found or 0
-    return {name: ColumnType(kind=_kind(found)) for name, found in looks.items()}
+    return {
+        name: ColumnType(kind=_kind(found, notation), notation=notation)
+        for name, found in looks.items()
+    }
 
 
-def _look(name: str) -> str:
+def _look(name: str, notation: Notation) -> str:
     """Return SQL for the look of one value, as one bit of a number; null has none."""
     value = quote_identifier(name)
-    cases = " ".join(
-        f"WHEN regexp_full_match({value}, {quote_literal(pattern)}) "
-        f"AND TRY_CAST({value} AS {kind}) IS NOT NULL THEN {1 << number}"
-        for number, (_, pattern, kind) in enumerate(_LOOKS)
-    )
-    return f"CASE WHEN {value} IS NULL THEN NULL {cases} ELSE {1 << len(_LOOKS)} END"
+    looks = notation.looks(value)
+    cases = " ".join(f"WHEN {test} THEN {1 << number}" for number, (_, test) in enumerate(looks))
+    return f"CASE WHEN {value} IS NULL THEN NULL {cases} ELSE {1 << len(looks)} END"
 
 
-def _kind(bits: int) -> str:
-    found = frozenset(look for n, (look, _, _) in enumerate(_LOOKS) if bits & 1 << n)
-    if bits >= 1 << len(_LOOKS):
+def _kind(bits: int, notation: Notation) -> str:
+    looks = notation.looks("x")
+    found = frozenset(look for n, (look, _) in enumerate(looks) if bits & 1 << n)
+    if bits >= 1 << len(looks):
         return "VARCHAR"
-    alone = next(iter(found)) if len(found) == 1 else "VARCHAR"
-    return _MIXTURES.get(found, alone)
+    return guessed_kind(found)
+
+
+def guessed_kind(looks: frozenset[str]) -> str:
+    """Return the type of a column whose values have these looks and no others."""
+    alone = next(iter(looks)) if len(looks) == 1 else "VARCHAR"
+    return _MIXTURES.get(looks, alone)

@@ -1,0 +1,65 @@
+"""The reader for the files of a table, whatever their format is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+import duckdb
+import pyarrow as pa
+
+from agnes_site.core.errors import InvalidInputError
+from catalog.connectors import ColumnSpec, TableRequest
+from extracts.connectors.files.csv_reader import CsvReader
+from extracts.connectors.files.formats import Format
+from extracts.connectors.files.listing import SourceFile
+from extracts.connectors.files.parquet_reader import ParquetReader
+from extracts.connectors.files.rejects import Rejects
+from extracts.connectors.files.settings import FilesTable
+
+
+class Reader(Protocol):
+    """The rows of one table from its files, one file after the other.
+
+    ``notes`` are what a person should know about the reading, ``rejects`` has the rows that
+    were set aside since :meth:`rows` was called last.
+    """
+
+    notes: tuple[str, ...]
+    rejects: Rejects
+
+    @property
+    def columns(self) -> tuple[ColumnSpec, ...]:
+        """The columns of the table and their types."""
+
+    def check(self) -> None:
+        """Refuse damage that reading would not notice."""
+
+    def rows(self, batch_rows: int) -> pa.RecordBatchReader:
+        """Return all rows from the beginning."""
+
+    def recover(self) -> bool:
+        """Choose another way to read after one failed on the data; false if there is none."""
+
+    def explain(self, error: Exception) -> InvalidInputError:
+        """Say what is wrong with the files that reading failed on."""
+
+
+def reader_of(
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[SourceFile],
+    table: TableRequest,
+    *,
+    scratch: Path,
+) -> Reader:
+    """Return the reader for ``files``, which are all of one kind.
+
+    Raises:
+        InvalidInputError: a file is not what it should be.
+    """
+    options = cast("FilesTable", table.options)
+    kind = files[0].kind
+    if kind is Format.PARQUET:
+        return ParquetReader(connection, files, options=options, scratch=scratch)
+    return CsvReader(connection, files, options=options, known=table.known_columns, scratch=scratch)
