@@ -3,6 +3,7 @@
 from access.models.audit import AuditEvent
 from access.models.grant import Grant, GrantQuerySet, Tier
 from access.models.group import ADMIN, EVERYONE, Group, GroupQuerySet, Membership, MembershipSource
+from access.models.setup import SetupCode
 from access.models.token import AccessToken, TokenKind
 from access.models.user import User
 
@@ -17,6 +18,7 @@ __all__ = [
     "GroupQuerySet",
     "Membership",
     "MembershipSource",
+    "SetupCode",
     "Tier",
     "TokenKind",
     "User",

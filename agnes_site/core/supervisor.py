@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
 import socket
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -103,6 +105,22 @@ def write_supervisord_config(config: Config, layout: Layout, *, logs: Path | Non
     path = layout.tmp / "supervisord.conf"
     path.write_text("\n".join(sections) + "\n", encoding="utf-8")
     return path
+
+
+def share_output() -> None:
+    """Hand the output on by a pipe where the processes to be started cannot open it themselves.
+
+    It is so with the terminal of another user, below su and sudo, and with the socket to systemd's
+    journal; supervisord then starts nothing, and says nothing.
+    """
+    try:
+        Path("/dev/fd/1").open("ab", buffering=0).close()
+    except OSError:
+        # Beyond the reach of Ctrl-C: it ends with the last of those that write.
+        relay = subprocess.Popen(["cat"], stdin=subprocess.PIPE, start_new_session=True)
+        assert relay.stdin is not None
+        os.dup2(relay.stdin.fileno(), 1)
+        os.dup2(relay.stdin.fileno(), 2)
 
 
 def _quoted(word: str) -> str:

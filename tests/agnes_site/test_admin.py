@@ -139,7 +139,7 @@ class TestOverview:
 
 
 class TestSignIn:
-    def test_leads_from_the_admin_to_the_one_page_for_it(self, client, db):
+    def test_leads_from_the_admin_to_the_one_page_for_it(self, client, analyst):
         response = client.get(HOME, follow=True)
 
         assert response.redirect_chain[-1][0].startswith(reverse("account_login"))

@@ -90,7 +90,7 @@ class TestDemo:
 class TestUp:
     def test_writes_to_an_output_that_cannot_be_opened_again(self, tmp_path):
         script = (
-            "from agnes_site.web.management.commands.up import share_output; share_output();"
+            "from agnes_site.core.supervisor import share_output; share_output();"
             "open('/dev/fd/1', 'w').write('told')"
         )
         ours, theirs = socket.socketpair()

@@ -27,7 +27,7 @@ class Installation:
     On PostgreSQL and Redis where `DATABASE_URL` and `REDIS_URL` are set, else embedded.
     """
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *, with_admin: bool = True, **settings: str) -> None:
         self.folder = folder
         self.data = folder / "data"
         self.url = f"http://127.0.0.1:{_free_port()}"
@@ -48,10 +48,11 @@ class Installation:
             **settings,
         }
         self.manage("migrate", "--verbosity", "0")
-        self.token = self.manage(
-            "grant_admin", "ada@example.com", "--password-stdin", "--token", "test",
-            given="a long password\n",
-        ).strip()  # fmt: skip
+        if with_admin:
+            self.token = self.manage(
+                "grant_admin", "ada@example.com", "--password-stdin", "--token", "test",
+                given="a long password\n",
+            ).strip()  # fmt: skip
 
     def manage(self, *words: str, given: str = "", **settings: str) -> str:
         """Run `manage.py` and return what it printed."""
@@ -82,6 +83,12 @@ class Installation:
     def start_beat(self) -> None:
         """Start the clock that sweeps and scans."""
         self._start("beat", str(BIN / "celery"), "-A", "agnes_site", "beat", "--pidfile", "")
+
+    def start_up(self) -> subprocess.Popen[bytes]:
+        """Start everything as an operator does, and wait until it answers."""
+        process = self._start("up", sys.executable, "manage.py", "up")
+        wait_until(self._answers, seconds=60)
+        return process
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """End a process and all that it started, at once and without a warning."""
