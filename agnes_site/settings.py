@@ -187,6 +187,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "runs"
 CELERY_TASK_ROUTES = {
     "extracts.tasks.sweep": {"queue": "upkeep"},
+    "extracts.tasks.start_due": {"queue": "upkeep"},
     "extracts.tasks.scan": {"queue": "upkeep"},
     "extracts.tasks.collect_garbage": {"queue": "upkeep"},
     "access.tasks.seal_audit": {"queue": "upkeep"},
@@ -194,6 +195,7 @@ CELERY_TASK_ROUTES = {
 CELERY_BEAT_SCHEDULE_FILENAME = str(LAYOUT.state / "beat")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "extracts.tasks.sweep", "schedule": CONFIG.run_sweep_seconds},
+    "schedules": {"task": "extracts.tasks.start_due", "schedule": CONFIG.schedule_tick_seconds},
     "scan": {"task": "extracts.tasks.scan", "schedule": CONFIG.scan_seconds},
     "seal-audit": {"task": "access.tasks.seal_audit", "schedule": 60},
     "collect-garbage": {"task": "extracts.tasks.collect_garbage", "schedule": 3600},

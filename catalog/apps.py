@@ -11,8 +11,13 @@ class CatalogConfig(AppConfig):
     name = "catalog"
 
     def ready(self) -> None:
-        """Make tables, folders and sources grantable, and their changes revertible."""
-        from catalog.services import grantable, reverting  # noqa: PLC0415 (models are loaded by now)
+        """Make things grantable and their changes revertible; check the default schedule."""
+        from catalog.services import (  # noqa: PLC0415 (models are loaded by now)
+            grantable,
+            reverting,
+            timing,
+        )
 
         grantable.register_all()
         reverting.register_all()
+        timing.check_default()

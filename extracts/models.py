@@ -119,6 +119,12 @@ class Run(UuidModel):
                 name="run_one_open_per_kind",
                 condition=Q(state__in=OPEN_STATES, table__isnull=True, source__isnull=True),
             ),
+            # One run for one slot of a schedule, whoever finds it due.
+            models.UniqueConstraint(
+                fields=["table", "due_at"],
+                name="run_one_per_slot",
+                condition=Q(due_at__isnull=False, table__isnull=False),
+            ),
             models.CheckConstraint(
                 name="run_running_has_lease",
                 condition=~Q(state=RunState.RUNNING) | Q(lease_until__isnull=False),

@@ -7,9 +7,10 @@ from uuid import UUID
 from celery import shared_task
 from celery.contrib.django.task import DjangoTask
 from django.conf import settings
+from django.utils import timezone
 
 from catalog.services import retention
-from extracts.services import extraction, leases, regeneration, runs, scanning
+from extracts.services import extraction, leases, regeneration, runs, scanning, scheduling
 
 
 @shared_task(base=DjangoTask)
@@ -28,6 +29,12 @@ def sweep() -> None:
     runs.sweep()
     regeneration.request_behind()
     extraction.sweep_staging()
+
+
+@shared_task(base=DjangoTask)
+def start_due() -> None:
+    """Start what is due by its schedule."""
+    scheduling.start_due(now=timezone.now())
 
 
 @shared_task(base=DjangoTask)

@@ -227,6 +227,37 @@ class Config(BaseModel):
         yaml="runs.memory_bytes",
         ge=512 * 1024**2,
     )
+    default_schedule: str = setting(
+        "every 1h",
+        "Schedule of materialized tables that have none, and whose source has none.",
+        env="AGNES_DEFAULT_SYNC_SCHEDULE",
+        yaml="runs.default_schedule",
+    )
+    schedule_tick_seconds: int = setting(
+        30,
+        "Time between two looks for tables that are due.",
+        env="SCHEDULER_TICK_SECONDS",
+        yaml="runs.tick_seconds",
+        ge=1,
+        le=60,
+    )
+    schedule_spread_seconds: int = setting(
+        300,
+        "Time over which runs that are due at the same moment start one after the other; at most "
+        "a tenth of the time to the next slot.",
+        env="AGNES_SCHEDULE_SPREAD_SECONDS",
+        yaml="runs.spread_seconds",
+        ge=0,
+        le=3600,
+    )
+    run_retries: int = setting(
+        5,
+        "Times a scheduled run is tried again after its source failed, with growing pauses.",
+        env="AGNES_RUN_RETRIES",
+        yaml="runs.retries",
+        ge=0,
+        le=20,
+    )
     scan_seconds: int = setting(
         30,
         "Time between two looks for extract folders of other producers.",

@@ -137,6 +137,21 @@ class Table(UuidModel):
         editable=False,
         help_text="Rolled back: new runs publish nothing until it is released.",
     )
+    # How the schedule is kept. Runs write these at their end; slots are those of the schedule.
+    last_success_at = models.DateTimeField(
+        null=True, editable=False, help_text="Start of the last run that succeeded."
+    )
+    slot_at = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="The newest slot that was tried; intervals are counted from it.",
+    )
+    retry_at = models.DateTimeField(
+        "next try", null=True, editable=False, help_text="When the source is asked again."
+    )
+    retries = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="Tries of this slot after the first one."
+    )
     # Counts claims and roll-backs; a run that was claimed with a lower number publishes nothing.
     fencing = models.BigIntegerField(default=0, editable=False)
 

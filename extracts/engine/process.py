@@ -35,6 +35,14 @@ class ChildFailedError(AgnesError):
         self.status = int(given["status"])  # type: ignore[misc]  # the same
 
 
+class ChildUpstreamError(ChildFailedError, UpstreamError):
+    """The work failed because the other side did; the same work may succeed later."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        super().__init__(given)
+        self.retry_after = given.get("retry_after")
+
+
 class ChildCrashedError(UpstreamError):
     """The child process ended without an answer."""
 
@@ -81,6 +89,7 @@ def run(job: Job, *, progress: Progress, should_stop: Callable[[], bool] = lambd
 
     Raises:
         ChildFailedError: the work itself failed, with a code of its own.
+        ChildUpstreamError: it failed because the other side did.
         ChildCrashedError, ChildTimeoutError, ChildStoppedError: the child is gone.
     """
     deadline = time.monotonic() + job.timeout_seconds
@@ -107,7 +116,7 @@ def run(job: Job, *, progress: Progress, should_stop: Callable[[], bool] = lambd
                 if "pid" in message:
                     child = _handle(int(message["pid"]))
                 elif "error" in message:
-                    raise ChildFailedError(message["error"])
+                    raise _failed(message["error"])
                 elif "result" in message:
                     return message["result"]
                 else:
@@ -123,6 +132,10 @@ def _with_secrets(job: Job) -> dict[str, Any]:
         return dict(job.arguments)
     revealed = {key: value.get_secret_value() for key, value in job.secrets.items()}
     return {**job.arguments, "secrets": revealed}
+
+
+def _failed(given: Mapping[str, Any]) -> ChildFailedError:
+    return ChildUpstreamError(given) if given.get("is_upstream") else ChildFailedError(given)
 
 
 def _check(deadline: float, should_stop: Callable[[], bool]) -> None:

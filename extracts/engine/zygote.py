@@ -23,7 +23,7 @@ from typing import Any
 import duckdb
 
 from agnes_site.core import failpoints
-from agnes_site.core.errors import AgnesError
+from agnes_site.core.errors import AgnesError, UpstreamError
 from extracts.engine.scrubbing import Scrubber, ScrubbingFormatter
 
 _PR_SET_PDEATHSIG = 1
@@ -152,6 +152,8 @@ def _as_json(error: AgnesError) -> dict[str, Any]:
         "message": error.message,
         "hint": error.hint,
         "details": error.details,
+        "is_upstream": isinstance(error, UpstreamError),
+        "retry_after": getattr(error, "retry_after", None),
     }
 
 

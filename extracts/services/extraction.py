@@ -22,7 +22,7 @@ from extracts.engine import process
 from extracts.engine.process import ChildStoppedError
 from extracts.engine.publish import ValidatedPart
 from extracts.models import Run, RunKind, RunState
-from extracts.services import publication, regeneration, runs, scanning
+from extracts.services import publication, regeneration, runs, scanning, scheduling
 from extracts.services.arguments import source_arguments
 from extracts.services.publication import Candidate
 from extracts.services.runs import Holding, LeaseLostError
@@ -49,7 +49,7 @@ def execute(run: Run) -> None:
         except AgnesError as error:
             if run.table is not None and _needs_a_person(error):
                 publication.hold(table=run.table, error=error)
-            runs.fail(holding, error)
+            _fail(holding, error)
         except OSError as error:
             logger.exception("A run could not read or write a file", run=str(run.pk))
             runs.fail(holding, as_storage_error(error))
@@ -58,6 +58,13 @@ def execute(run: Run) -> None:
             raise
         finally:
             runs.ring_next(run.source)
+
+
+def _fail(holding: Holding, error: AgnesError) -> None:
+    again = scheduling.record_failure(holding.run, error)
+    if again is not None:
+        holding.note(f"The next try is at {again:%H:%M:%S} UTC.")
+    runs.fail(holding, error)
 
 
 def _needs_a_person(error: AgnesError) -> bool:
@@ -107,12 +114,14 @@ def _extract(holding: Holding) -> None:
 def _succeed(holding: Holding, table: Table) -> None:
     publication.end_hold(table)
     version = table.current_version
-    holding.finish(
+    is_ours = holding.finish(
         RunState.SUCCEEDED,
         rows=version.rows if version else 0,
         bytes=version.bytes if version else 0,
         version_number=version.number if version else None,
     )
+    if is_ours:
+        scheduling.record_success(holding.run)
 
 
 def _rebuild(holding: Holding) -> None:

@@ -12,14 +12,14 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 from celery import current_app
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from access.models import User
@@ -32,6 +32,9 @@ from extracts.models import LOG_LIMIT, Run, RunKind, RunState, RunTrigger
 
 TASK = "extracts.tasks.execute_run"
 _TRIES = 5
+_AT_ONCE = 200
+# A bell counts as lost when this many sweeps have come and gone since.
+_FRESH_SWEEPS = 4
 logger = structlog.get_logger(__name__)
 
 
@@ -92,6 +95,9 @@ def request_run(
 def ring(run_ids: Iterable[UUID]) -> None:
     """Send the tasks of these runs once the present transaction is committed."""
     ids = list(run_ids)
+    if not ids:
+        return
+    Run.objects.filter(pk__in=ids).update(rung_at=timezone.now())
 
     def send() -> None:
         for run_id in ids:
@@ -129,6 +135,7 @@ def claim(run_id: UUID, *, worker: str) -> Run:
         state=RunState.RUNNING,
         lease_until=now + timedelta(seconds=settings.CONFIG.run_lease_seconds),
         worker=worker,
+        rung_at=None,
         fencing=fencing,
         attempt=F("attempt") + 1,
         started_at=run.started_at or now,
@@ -259,14 +266,48 @@ def sweep() -> int:
         error_message="The worker was lost each time this run was tried.",
         error_hint="Look into the worker's log for what ends it; memory is the usual reason.",
     )  # fmt: skip
-    unheard = now - timedelta(seconds=settings.CONFIG.run_sweep_seconds)
-    waiting = Run.objects.filter(
-        Q(state=RunState.QUEUED, queued_at__lt=unheard)
-        | Q(state=RunState.RUNNING, lease_until__lt=now)
-    )
-    found = list(waiting.order_by("queued_at").values_list("pk", flat=True)[:200])
+    found = [*_abandoned(now), *_unheard(now)]
     ring(found)
     return len(found)
+
+
+def _abandoned(now: datetime) -> list[UUID]:
+    """Return the runs whose worker fell silent, unless they were rung for since."""
+    stale = now - _FRESH_SWEEPS * timedelta(seconds=settings.CONFIG.run_sweep_seconds)
+    silent = Run.objects.abandoned().filter(Q(rung_at=None) | Q(rung_at__lt=stale))
+    return list(silent.order_by("queued_at").values_list("pk", flat=True)[:_AT_ONCE])
+
+
+def _unheard(now: datetime) -> list[UUID]:
+    """Return the queued runs whose bell was lost, only as many of a source as may run at once.
+
+    Those of a source that is busy are rung for when one of its runs ends.
+    """
+    stale = now - _FRESH_SWEEPS * timedelta(seconds=settings.CONFIG.run_sweep_seconds)
+    at_work = Count(
+        "runs", filter=Q(runs__state=RunState.RUNNING, runs__lease_until__gte=now)
+        & Q(runs__table__isnull=False),
+    )  # fmt: skip
+    queued = Source.objects.filter(runs__state=RunState.QUEUED).values("pk").distinct()
+    counted = Source.objects.filter(pk__in=queued).annotate(at_work=at_work)
+    places = {
+        pk: total - taken
+        for pk, total, taken in counted.values_list("pk", "concurrency", "at_work")
+    }
+    busy = [pk for pk, free in places.items() if free <= 0]
+    waiting = Run.objects.filter(
+        Q(rung_at__lt=stale) | Q(rung_at=None, queued_at__lt=stale), state=RunState.QUEUED
+    ).exclude(source__in=busy, table__isnull=False)
+    found = []
+    for pk, source, table in waiting.order_by("queued_at").values_list("pk", "source", "table"):
+        if table is not None:
+            places[source] -= 1
+            if places[source] < 0:
+                continue
+        found.append(pk)
+        if len(found) == _AT_ONCE:
+            break
+    return found
 
 
 def ring_next(source: Source | None) -> None:

@@ -30,6 +30,11 @@ def _let_lease_pass(run: Run) -> None:
     Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
 
 
+def _let_bell_ring_out(*rung: Run) -> None:
+    long_ago = timezone.now() - timedelta(minutes=5)
+    Run.objects.filter(pk__in=[run.pk for run in rung]).update(rung_at=long_ago)
+
+
 @pytest.mark.django_db
 @pytest.mark.usefixtures("rung")
 class TestRequestRun:
@@ -195,7 +200,7 @@ class TestSweep:
 
     def test_rings_for_a_run_whose_bell_was_lost(self, rung, django_capture_on_commit_callbacks):
         run, _ = runs.request_run(table=TableFactory(), by=None)
-        Run.objects.update(queued_at=timezone.now() - timedelta(minutes=5))
+        _let_bell_ring_out(run)
 
         with django_capture_on_commit_callbacks(execute=True):
             assert runs.sweep() == 1
@@ -206,6 +211,22 @@ class TestSweep:
         run, _ = runs.request_run(table=TableFactory(), by=None)
         runs.claim(run.pk, worker="a")
 
+        assert runs.sweep() == 0
+
+    def test_leaves_a_queued_run_alone_whose_bell_is_fresh(self, rung):
+        runs.request_run(table=TableFactory(), by=None)
+
+        assert runs.sweep() == 0
+
+    def test_rings_for_as_many_of_a_source_as_may_run_at_once(self):
+        source = SourceFactory(concurrency=2)
+        asked = [runs.request_run(table=TableFactory(source=source), by=None)[0] for _ in range(5)]
+        runs.claim(asked[0].pk, worker="a")
+        _let_bell_ring_out(*asked)
+
+        assert runs.sweep() == 1
+        _let_bell_ring_out(*asked)
+        runs.claim(asked[1].pk, worker="b")
         assert runs.sweep() == 0
 
     def test_gives_up_on_work_that_kills_its_workers(self, rung, settings):
