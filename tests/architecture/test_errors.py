@@ -12,7 +12,10 @@ from tests.architecture.conftest import ROOT
 CLASSES = errors.found()
 
 # Classes without a code of their own, each with its reason.
-CARRIERS = {"ChildFailedError": "carries the code of the error that the child process raised"}
+CARRIERS = dict.fromkeys(
+    ["ChildFailedError", "ChildUpstreamError"],
+    "carries the code of the error that the child process raised",
+)
 
 
 class TestEachError:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from agnes_site.core.errors import InvalidInputError
+from agnes_site.core.errors import InvalidInputError, UpstreamError
 
 
 class JobRefusedError(InvalidInputError):
@@ -25,6 +25,10 @@ def add(arguments, report):
 
 def refuse(arguments, report):
     raise JobRefusedError("No.", row=7)
+
+
+def fail_upstream(arguments, report):
+    raise UpstreamError("No answer.", retry_after=30)
 
 
 def stumble(arguments, report):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agnes_site.core.errors import UpstreamError
 from agnes_site.core.progress import silent
 from extracts.engine import process
 from extracts.engine.process import Job
@@ -63,6 +64,13 @@ class TestRun:
         assert (error.code, error.status) == ("job_refused", 422)
         assert (error.message, error.hint) == ("No.", "Ask nicely.")
         assert error.details == {"row": 7}
+
+    def test_says_that_the_other_side_failed_and_when_to_come_back(self):
+        with pytest.raises(UpstreamError) as caught:
+            _run("fail_upstream")
+
+        assert isinstance(caught.value, process.ChildFailedError)
+        assert (caught.value.code, caught.value.retry_after) == ("upstream_error", 30)
 
     def test_tells_nothing_of_the_data_when_something_unforeseen_happens(self):
         with pytest.raises(process.ChildFailedError) as caught:
