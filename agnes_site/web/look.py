@@ -29,6 +29,7 @@ def unfold(*, instance_name: str) -> dict[str, Any]:
         "SCRIPTS": [
             lambda request: static("web/agnes.js"),
             lambda request: static("web/parts.js"),
+            lambda request: static("web/schedule.js"),
             lambda request: static("web/search.js"),
         ],
         "BORDER_RADIUS": "6px",

@@ -22,6 +22,7 @@ from catalog import connectors, panels
 from catalog.admin import secret_fields, settings_form
 from catalog.admin.paneled import PaneledAdmin
 from catalog.admin.rows import counted, incidents_card, table_rows, waive_from
+from catalog.admin.timing import explained, facts_of_source
 from catalog.models import Incident, Source, Table
 from catalog.services import secrets, sources
 
@@ -162,6 +163,13 @@ class SourceAdmin(GrantedAdmin, PaneledAdmin):
             ("When", {"fields": ("schedule", "is_paused", "concurrency")}),
         ]
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Let the schedule say what it means."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "schedule":
+            explained(field.widget)
+        return field
+
     def save_model(self, request: HttpRequest, obj: Source, form: Any, change: Any) -> None:
         """Add or change the source."""
         given = {
@@ -201,10 +209,10 @@ class SourceAdmin(GrantedAdmin, PaneledAdmin):
 
     @button("Pause", icon="pause")
     def pause(self, request: HttpRequest, source: Source) -> None:
-        """Leave the source out when all tables are asked for."""
+        """Let nothing of the source run by itself."""
         by: Any = request.user
         sources.change_source(source=source, by=by, is_paused=True)
-        self.say(request, f"{source} is paused: it is left out when all tables are asked for.")
+        self.say(request, f"{source} is paused: its tables are brought anew only when asked for.")
 
     @button("Resume", icon="play_arrow")
     def resume(self, request: HttpRequest, source: Source) -> None:
@@ -239,7 +247,7 @@ class SourceAdmin(GrantedAdmin, PaneledAdmin):
                 ("Type", self.kind(obj)),
                 ("Tables", human.number(total)),
                 ("Last new data", self.freshness(obj)),
-                ("Runs", "when asked for"),
+                *facts_of_source(obj),
                 ("Folder of the extract", markup.code(f"extracts/{obj.slug}")),
             ]
         )

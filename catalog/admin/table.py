@@ -20,6 +20,7 @@ from catalog import connectors
 from catalog.admin import settings_form
 from catalog.admin.table_form import ABOUT, LINES, ORIGIN, UPKEEP, TableForm
 from catalog.admin.table_page import TablePage
+from catalog.admin.timing import explained
 from catalog.models import Source, Table
 from catalog.services import registry
 
@@ -94,6 +95,8 @@ class TableAdmin(TablePage):
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name in LINES:
             field.widget.attrs["rows"] = LINES[db_field.name]
+        if db_field.name == "sync_schedule":
+            explained(field.widget)
         return field
 
     def save_model(self, request: HttpRequest, obj: Table, form: Any, change: Any) -> None:

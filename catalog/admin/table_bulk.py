@@ -16,6 +16,7 @@ from access.services import audience, grants
 from agnes_site.core import human
 from agnes_site.core.admin import BulkAction, Step
 from catalog import schedules
+from catalog.admin.timing import explained
 from catalog.models import Folder, Table
 from catalog.services import registry
 
@@ -32,6 +33,7 @@ class ScheduleForm(forms.Form):
         help_text="Such as <code>every 6h</code> or <code>daily 07:00</code>; empty: that of the "
         "source.",
     )
+    explained(schedule.widget)
 
     def clean_schedule(self) -> str:
         """Refuse what is not understood."""

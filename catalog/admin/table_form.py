@@ -14,7 +14,7 @@ from catalog.models import Table
 ABOUT = ("display_name", "description", "owner", "folder", "server_only")
 ORIGIN = ("source_table", "bucket", "query_mode", "source_query", "primary_key")
 LINES = {"description": 3, "source_query": 8, "primary_key": 1}
-UPKEEP = ("sync_schedule", "drift_policy")
+UPKEEP = ("sync_schedule", "is_paused", "drift_policy")
 
 
 class TableForm(forms.ModelForm[Table]):

@@ -18,16 +18,18 @@ from catalog.admin.column import columns_card, describe_from
 from catalog.admin.paneled import page_of
 from catalog.admin.rows import incidents_card, waive_from
 from catalog.admin.table_list import TableList
+from catalog.admin.timing import facts_of_table
 from catalog.admin.version import rows_drawn, versions_card
+from catalog.connectors import QueryMode
 from catalog.models import Table
-from catalog.services import versions
+from catalog.services import registry, versions
 
 
 class TablePage(GrantedAdmin, TableList):
     """Sections for what is in a table, above the form of its settings."""
 
     parts = ("facts", "incidents", "columns", "versions")
-    buttons = ("release", "roll_back", "waive", "describe")
+    buttons = ("release", "pause", "resume", "roll_back", "waive", "describe")
     granted_type = "table"
 
     def granted_id(self, obj: Table) -> str:
@@ -37,8 +39,25 @@ class TablePage(GrantedAdmin, TableList):
     # What can be done ---------------------------------------------------------------------
 
     def offered(self, request: HttpRequest, obj: Table) -> Sequence[str]:
-        """Offer to release what is pinned; the others stand at what they are about."""
-        return ["release"] if obj.is_pinned else []
+        """Offer to pause or resume, and to release what is pinned."""
+        found = ["release"] if obj.is_pinned else []
+        if obj.query_mode == QueryMode.REMOTE:
+            return found
+        return [*found, "resume" if obj.is_paused else "pause"]
+
+    @button("Pause", icon="pause")
+    def pause(self, request: HttpRequest, table: Table) -> None:
+        """Let the schedule leave the table alone."""
+        by: Any = request.user
+        registry.update_table(table=table, by=by, is_paused=True)
+        self.say(request, f"{table.name} is paused: it is brought anew only when asked for.")
+
+    @button("Resume", icon="play_arrow")
+    def resume(self, request: HttpRequest, table: Table) -> None:
+        """Put the schedule of the table in force again."""
+        by: Any = request.user
+        registry.update_table(table=table, by=by, is_paused=False)
+        self.say(request, f"{table.name} keeps to its schedule again.")
 
     @button("Release", icon="lock_open")
     def release(self, request: HttpRequest, table: Table) -> None:
@@ -96,6 +115,7 @@ class TablePage(GrantedAdmin, TableList):
                 ("Source", source),
                 ("Folder", obj.folder or markup.NOTHING),
                 ("Query mode", obj.get_query_mode_display()),
+                *facts_of_table(obj),
             ]
         )
         shown = [facts, markup.aside(rows_drawn(obj), *self.panels(request, obj, section="state"))]

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import ConfigDict, Field, field_validator
@@ -15,7 +16,7 @@ from access.auth import AuthedRequest
 from catalog import connectors
 from catalog.connectors import DriftPolicy, QueryMode, SyncStrategy
 from catalog.models import Incident, Source, Table
-from catalog.services import registry
+from catalog.services import registry, timing
 from catalog.services.sources import SourceNotFoundError
 
 tables_router = Router(tags=["catalog"])
@@ -140,7 +141,12 @@ class RegistrationFields(Schema):
     source_query: str | None = Field(None, description="Query of a materialized table.")
     options: dict[str, Any] | None = Field(None, description="Settings for the connector.")
     query_mode: QueryMode | None = Field(None, description="Where its rows are when asked for.")
-    sync_schedule: str | None = Field(None, description="`every 6h`, `daily 07:00` (UTC).")
+    sync_schedule: str | None = Field(
+        None,
+        description="`every 6h`, `daily 07:00` (UTC) or `cron 0 7 * * 1-5 Europe/Prague`; that "
+        "of the source if empty.",
+    )
+    is_paused: bool | None = Field(None, description="Whether its schedule leaves it alone.")
     sync_strategy: SyncStrategy | None = Field(None, description="How it is brought up to date.")
     primary_key: list[str] | None = Field(None, description="A list, or names with commas.")
     incremental_column: str | None = Field(None, description="Says when a row was last changed.")
@@ -184,7 +190,7 @@ class RegistrationFields(Schema):
 
 
 _CLEARED: dict[str, Any] = {
-    "options": {}, "primary_key": [], "where_filters": [], "server_only": False,
+    "options": {}, "primary_key": [], "where_filters": [], "server_only": False, "is_paused": False,
     "query_mode": QueryMode.LOCAL, "sync_strategy": SyncStrategy.FULL_REFRESH,
     "drift_policy": DriftPolicy.EVOLVE, "incremental_window_days": None,
     "max_history_days": None, "initial_load_chunk_days": None,
@@ -233,6 +239,10 @@ class RegistryRowOut(TableOut):
     source_query: str
     options: dict[str, Any]
     sync_schedule: str
+    is_paused: bool
+    last_success_at: datetime | None = Field(description="Start of its last run that succeeded.")
+    next_run_at: datetime | None = Field(description="Null if it runs only when asked for.")
+    next_try_at: datetime | None = Field(description="When a source that failed is asked again.")
     primary_key: list[str]
     incremental_column: str
     incremental_window_days: int | None
@@ -247,6 +257,10 @@ class RegistryRowOut(TableOut):
     registered_at: datetime
     registered_by: str | None = Field(description="E-mail of who registered it.")
     last_sync_error: str | None = Field(description="Message of the open incident, if any.")
+
+    @staticmethod
+    def resolve_next_try_at(table: Table) -> datetime | None:
+        return table.retry_at
 
     @staticmethod
     def resolve_registered_by(table: Table) -> str | None:
@@ -287,6 +301,9 @@ def list_registry(request: HttpRequest) -> RegistryOut:
     """List all registered tables."""
     tables = Table.objects.select_related("registered_by")
     found: list[Any] = list(_shown(tables))  # as objects of the schema
+    planned = timing.next_runs(found, now=timezone.now())
+    for table in found:
+        table.next_run_at = planned.get(table.pk)
     return RegistryOut(tables=found, count=len(found))
 
 
