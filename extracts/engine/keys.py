@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 
@@ -39,6 +40,13 @@ def spelled_key(key: tuple[str, ...], names: list[str]) -> tuple[str, ...]:
     return tuple(spelled[name.lower()] for name in key)
 
 
+class NullKeyError(InvalidInputError):
+    """A row has no value in the primary key of an incremental table."""
+
+    code = "primary_key_null"
+    hint = "Fill the column at the source, or correct the primary key of the table."
+
+
 class OutOfOrderError(Exception):
     """Rows that were hoped to be sorted are not."""
 
@@ -61,11 +69,11 @@ def _checked(
     for batch in rows:
         if batch.num_rows == 0:
             continue
-        keys = pa.Table.from_batches([batch]).select(list(key))
+        keys = comparable(batch, key)
         joined = keys if last is None else pa.concat_tables([last, keys])
         if not is_sorted and not _is_in_order(joined):
             raise OutOfOrderError
-        if _has_equal_neighbours(joined):
+        if pc.any(equal_neighbours(joined)).as_py():
             columns = ", ".join(key)
             raise DuplicateKeyError(
                 f"Several rows have the same values in the primary key ({columns}).",
@@ -80,13 +88,40 @@ def _is_in_order(keys: pa.Table) -> bool:
     return bool(places.equals(pa.array(range(keys.num_rows), pa.uint64())))
 
 
-def _has_equal_neighbours(keys: pa.Table) -> bool:
-    if keys.num_rows < 2:
-        return False
-    equal = None
+def without_nulls(rows: pa.RecordBatchReader, key: tuple[str, ...]) -> pa.RecordBatchReader:
+    """Return the same rows; the reader raises :class:`NullKeyError` at a null in the key."""
+    return pa.RecordBatchReader.from_batches(rows.schema, _without_nulls(rows, key))
+
+
+def _without_nulls(rows: pa.RecordBatchReader, key: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+    for batch in rows:
+        for name in key:
+            if batch.column(name).null_count:
+                raise NullKeyError(
+                    f"A row has no value in {name!r}, which is part of the primary key.",
+                    column=name,
+                )
+        yield batch
+
+
+def equal_neighbours(keys: pa.Table) -> Any:
+    """Say of each row but the last whether the next one has the same key; nulls count as equal."""
+    equal: Any = pa.repeat(True, max(0, keys.num_rows - 1))
     for column in keys.columns:
-        before, after = column.slice(0, len(column) - 1), column.slice(1)
+        before, after = column.slice(0, len(equal)), column.slice(1)
         same = pc.fill_null(pc.equal(before, after), False)
-        same = pc.or_(same, pc.and_(before.is_null(), after.is_null()))
-        equal = same if equal is None else pc.and_(equal, same)
-    return bool(pc.any(equal).as_py())
+        equal = pc.and_(equal, pc.or_(same, pc.and_(before.is_null(), after.is_null())))
+    return equal
+
+
+def comparable(rows: pa.Table | pa.RecordBatch, key: tuple[str, ...]) -> pa.Table:
+    """Return the columns of ``key`` in types that Arrow can sort and compare, in that order."""
+    return pa.table({name: _plain(rows.column(name)) for name in key})
+
+
+def _plain(column: Any) -> Any:
+    """Return the storage of UUIDs and the like."""
+    if isinstance(column, pa.ChunkedArray):
+        kind = getattr(column.type, "storage_type", column.type)
+        return pa.chunked_array([_plain(chunk) for chunk in column.chunks], kind)
+    return getattr(column, "storage", column)

@@ -1,0 +1,1 @@
+"""What the connectors of databases share: columns, extracting, changes and errors."""

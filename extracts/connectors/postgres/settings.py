@@ -1,0 +1,65 @@
+"""What can be set for a PostgreSQL database."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from catalog.connectors import Settings
+
+
+class SslMode(StrEnum):
+    """How the connection is encrypted, in PostgreSQL's own words."""
+
+    DISABLE = "disable"
+    PREFER = "prefer"
+    REQUIRE = "require"
+    VERIFY_CA = "verify-ca"
+    VERIFY_FULL = "verify-full"
+
+
+def _absolute(path: Path | None) -> Path | None:
+    if path is not None and not path.is_absolute():
+        raise ValueError("give the whole path of the file, beginning with /")
+    return path
+
+
+class PostgresConfig(Settings):
+    """One database of a PostgreSQL server."""
+
+    host: str = Field(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[^\s,\x00]+$",
+        description="Name or address of the server, or the folder of its socket.",
+    )
+    port: int = Field(default=5432, ge=1, le=65535, description="Port of the server.")
+    database: str = Field(min_length=1, max_length=63, description="Name of the database.")
+    user: str = Field(
+        min_length=1, max_length=63, description="Role that reads; it needs only SELECT."
+    )
+    sslmode: SslMode = Field(
+        default=SslMode.PREFER,
+        description="Encryption: verify-full checks certificate and name and is right for "
+        "every network that others use; prefer encrypts where the server can.",
+    )
+    ssl_root_certificate: Annotated[Path | None, AfterValidator(_absolute)] = Field(
+        default=None,
+        description="verify-ca, verify-full: file on the server with the certificate of the "
+        "authority; those of the operating system if not given.",
+    )
+    schemas: tuple[str, ...] = Field(
+        default=(), description="Schemas to offer tables of; all that can be read if not given."
+    )
+    connect_timeout_seconds: int = Field(
+        default=10, ge=2, le=300, description="How long to wait for the server to answer."
+    )
+    statement_timeout_seconds: int = Field(
+        default=3600, ge=1, le=86_400, description="How long one query may take."
+    )
+    lock_timeout_seconds: int = Field(
+        default=60, ge=1, le=3600, description="How long to wait for a table that is locked."
+    )

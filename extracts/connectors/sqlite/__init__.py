@@ -1,0 +1,1 @@
+"""Connector for SQLite files, through DuckDB."""
