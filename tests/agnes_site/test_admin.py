@@ -1,18 +1,15 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from django.contrib import admin as django_admin
 from django.urls import reverse
-from django.utils import timezone
 
 from access.models import Group
 from access.services import grants
 from agnes_site.core.errors import ConflictError
-from agnes_site.web import overview
 from catalog.models import IncidentKind, TableVersion
 from catalog.services import incidents
-from extracts.models import Run, RunState
-from tests.factories import GroupFactory, SourceFactory, TableFactory, publish, stored_part
+from tests.factories import GroupFactory, TableFactory, publish, stored_part
 
 HOME = reverse("admin:index")
 
@@ -39,103 +36,6 @@ def served(db):
 
 def text_of(response) -> str:
     return response.content.decode()
-
-
-def ended(table, state, *, ago=timedelta(minutes=5)) -> Run:
-    run = Run.objects.create(
-        table=table, source=table.source, state=state,
-        error_code="data_invalid" if state == RunState.FAILED else "",
-        error_message="Line 7 has too many values." if state == RunState.FAILED else "",
-    )  # fmt: skip
-    Run.objects.filter(pk=run.pk).update(queued_at=timezone.now() - ago)
-    return run
-
-
-class TestOverview:
-    def test_shows_the_three_first_steps_on_a_new_server(self, pages):
-        response = pages.get(HOME)
-
-        assert [step.is_done for step in response.context["steps"]] == [False, False, False]
-        assert reverse("admin:catalog_source_add") in text_of(response)
-        assert response.context["figures"] == []
-
-    def test_ticks_off_what_is_done(self, pages):
-        SourceFactory()
-
-        response = pages.get(HOME)
-
-        assert [step.is_done for step in response.context["steps"]] == [True, False, False]
-
-    def test_says_that_all_is_well(self, pages, served):
-        ended(served, RunState.SUCCEEDED)
-
-        response = pages.get(HOME)
-
-        assert response.context["tone"] == "good"
-        assert response.context["steps"] == []
-        assert "1,234,567" in text_of(response)
-        assert "323\u00a0MB" in text_of(response)
-
-    def test_names_a_failure_that_was_not_mended(self, pages, served):
-        run = ended(served, RunState.FAILED)
-
-        response = pages.get(HOME)
-
-        assert response.context["tone"] == "bad"
-        assert "Line 7 has too many values." in text_of(response)
-        assert reverse("admin:extracts_run_change", args=[run.pk]) in text_of(response)
-
-    def test_forgets_a_failure_once_it_is_mended(self, served):
-        ended(served, RunState.FAILED, ago=timedelta(hours=2))
-        ended(served, RunState.SUCCEEDED, ago=timedelta(hours=1))
-
-        state = overview.look()
-
-        assert (state.failed, overview.verdict(state)[1]) == (0, "good")
-
-    def test_forgets_failures_of_days_ago(self, served):
-        ended(served, RunState.FAILED, ago=timedelta(days=3))
-
-        assert overview.look().failed == 0
-
-    def test_shows_open_incidents(self, pages, served):
-        error = HeldError("Page 3 is damaged.")
-        incidents.open_incident(about=served, kind=IncidentKind.HELD, error=error)
-
-        response = pages.get(HOME)
-
-        assert response.context["tone"] == "bad"
-        assert "Page 3 is damaged." in text_of(response)
-        assert "Mend the file." in text_of(response)
-
-    def test_says_that_a_table_waits_for_its_first_extract(self, served):
-        TableFactory(source=served.source)
-
-        sentence, tone = overview.verdict(overview.look())
-
-        assert (sentence, tone) == ("1 table waiting for a first extract.", "warn")
-
-    def test_counts_only_what_is_served(self, served):
-        publish(served, stored_part(2, rows=5, size=7))
-
-        state = overview.look()
-
-        assert (state.rows, state.bytes) == (5, 7)
-        assert TableVersion.objects.count() == 2
-
-    def test_takes_few_queries_however_much_there_is(
-        self, pages, served, django_assert_max_num_queries
-    ):
-        for table in TableFactory.create_batch(60):
-            publish(table)
-            ended(table, RunState.FAILED)
-            error = HeldError("Page 3 is damaged.")
-            incidents.open_incident(about=table, kind=IncidentKind.HELD, error=error)
-
-        with django_assert_max_num_queries(20):
-            response = pages.get(HOME)
-
-        assert response.status_code == 200
 
 
 class TestSignIn:

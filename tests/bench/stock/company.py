@@ -22,6 +22,7 @@ from catalog.models import (
     Source,
     Table,
     TableName,
+    TablePart,
     TableVersion,
 )
 from extracts.models import Run, RunState, RunTrigger
@@ -101,6 +102,13 @@ def _publish(tables: list[Table], columns: int, now: datetime) -> None:
         version.created_at = now - timedelta(hours=number % (24 * _DAYS))
     TableVersion.objects.bulk_update(versions, ["created_at"], batch_size=500)
     Table.objects.bulk_update(tables, ["current_version"], batch_size=500)
+    _save(
+        TablePart(
+            version=version, ordinal=0, rows=version.rows, bytes=version.bytes,
+            sha256=version.pk.hex.rjust(64, "0"), md5=version.pk.hex,
+        )
+        for version in versions
+    )  # fmt: skip
     _save(
         Column(table=table, ordinal=ordinal, name=name, type="VARCHAR")
         for table in tables

@@ -1,4 +1,4 @@
-"""The landing page: is all well, what happened, what is next."""
+"""Is all well: the numbers of this moment, the sentence they make, the first steps."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, F, Max, Q, Sum
+from django.db.models import Count, Max, Q, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
 from access.models import Grant
-from agnes_site.core import human, markup
+from agnes_site.core import human
 from agnes_site.core.markup import Tone
+from agnes_site.web.overview import troubles
+from agnes_site.web.overview.disk import Disk
 from catalog.connectors import QueryMode
 from catalog.models import Incident, Source, Table
 from extracts.models import Run, RunState
-from extracts.shown import runs_grid
 
 _DAY = timedelta(days=1)
 
@@ -54,27 +55,15 @@ class State:
     bytes: int
     newest: Any
     incidents: int
-    failed: int
+    failing: list[dict[str, Any]]
     runs_today: int
     running: int
     grants: int
 
-
-def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add to ``context`` what the overview shows."""
-    state = look()
-    steps = first_steps(state)
-    is_fresh = not all(step.is_done for step in steps)
-    sentence, tone = verdict(state)
-    return {
-        **context,
-        "title": "Overview",
-        "steps": steps if is_fresh else [],
-        "sentence": sentence,
-        "tone": tone,
-        "figures": figures(state) if state.sources else [],
-        "cards": _cards(state) if state.tables or state.runs_today else [],
-    }
+    @property
+    def failed(self) -> int:
+        """How many tables or sources have failed and were not mended."""
+        return len(self.failing)
 
 
 def look() -> State:
@@ -101,14 +90,14 @@ def look() -> State:
         bytes=tables["bytes"] or 0,
         newest=tables["newest"],
         incidents=Incident.objects.filter(closed_at=None).count(),
-        failed=_failing().count(),
+        failing=list(troubles.failing()),
         runs_today=runs["n"],
         running=runs["running"],
         grants=Grant.objects.count(),
     )
 
 
-def verdict(state: State) -> tuple[str, Tone]:
+def verdict(state: State, disk: Disk) -> tuple[str, Tone]:
     """Return whether all is well, in one sentence and one colour."""
     if not state.sources:
         return "Nothing here yet: this server waits for its first source.", Tone.BUSY
@@ -122,6 +111,8 @@ def verdict(state: State) -> tuple[str, Tone]:
         return f"Needs a look: {', '.join(troubles)}.{served}", Tone.BAD
     if not state.tables:
         return "The source is there; now register its tables.", Tone.BUSY
+    if disk.is_scarce:
+        return f"The disk is nearly full: {human.size(disk.free)} are free.", Tone.WARN
     if state.never_extracted:
         count = human.plural(state.never_extracted, "table")
         return f"{count} waiting for a first extract.", Tone.WARN
@@ -178,84 +169,6 @@ def open_incidents_badge(request: HttpRequest) -> str:
     """Return the number of open incidents for the sidebar; empty for none."""
     count = Incident.objects.filter(closed_at=None).count()
     return str(count) if count else ""
-
-
-def _cards(state: State) -> list[Any]:
-    latest = Run.objects.select_related("table", "source")[:8]
-    runs = runs_grid(latest, empty="No run yet.", with_subject=True)
-    cards = [_failures(), _incidents() if state.incidents else "", _freshness()]
-    aside = markup.link(_list("extracts_run"), "All runs")
-    return [*(card for card in cards if card), markup.card("Latest runs", runs, aside=aside)]
-
-
-def _failing() -> Any:
-    """Return the failed runs of the last day after which none of the same kind succeeded."""
-    since = timezone.now() - _DAY
-    newest = (
-        Run.objects.filter(queued_at__gte=since, state__in=(RunState.FAILED, RunState.SUCCEEDED))
-        .order_by()
-        .values("source", "table", "kind")
-        .annotate(
-            failed_at=Max("queued_at", filter=Q(state=RunState.FAILED)),
-            succeeded_at=Max("queued_at", filter=Q(state=RunState.SUCCEEDED)),
-        )
-    )
-    return newest.filter(failed_at__isnull=False).filter(
-        Q(succeeded_at=None) | Q(succeeded_at__lt=F("failed_at"))
-    )
-
-
-def _failures() -> Any:
-    failing = list(_failing().order_by("-failed_at")[:8])
-    if not failing:
-        return ""
-    asked = Q(pk__in=[])
-    for each in failing:
-        asked |= Q(
-            source=each["source"], table=each["table"], kind=each["kind"],
-            queued_at=each["failed_at"],
-        )  # fmt: skip
-    found = Run.objects.filter(asked, state=RunState.FAILED).select_related("table", "source")
-    aside = markup.link(f"{_list('extracts_run')}?state__exact=failed", "All failures")
-    title = "Failed in the last day and not mended since"
-    return markup.card(title, runs_grid(found, empty="", with_subject=True), aside=aside)
-
-
-def _incidents() -> Any:
-    waiting = Incident.objects.filter(closed_at=None).select_related("table", "source")
-    rows = [
-        [
-            markup.link(
-                reverse("admin:catalog_incident_change", args=[each.pk]), each.table or each.source
-            ),
-            markup.lines(each.message, each.hint),
-            markup.when(each.opened_at),
-        ]
-        for each in waiting[:8]
-    ]
-    aside = markup.link(f"{_list('catalog_incident')}?state=open", "All open incidents")
-    return markup.card(
-        "Open incidents", markup.grid(["About", "What happened", "Since"], rows), aside=aside
-    )
-
-
-def _freshness() -> Any:
-    found = Source.objects.annotate(
-        tables_total=Count("tables"),
-        served=Count("tables__current_version"),
-        newest=Max("tables__current_version__created_at"),
-    ).order_by(F("newest").asc(nulls_first=True))
-    rows = [
-        [
-            markup.link(reverse("admin:catalog_source_change", args=[each.pk]), each),
-            f"{each.served:,} of {each.tables_total:,}",
-            markup.when(each.newest),
-        ]
-        for each in found[:10]
-    ]
-    aside = markup.link(_list("catalog_source"), "All sources")
-    headers = ["Source", "Tables served", "Last new data"]
-    return markup.card("Freshness, oldest first", markup.grid(headers, rows), aside=aside)
 
 
 def _list(model: str) -> str:

@@ -1,0 +1,322 @@
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from access.models import AuditEvent
+from access.services import audit, grants
+from agnes_site.core.errors import ConflictError
+from agnes_site.web.overview import disk, freshness, happened, reading, state, work
+from agnes_site.web.overview.disk import Disk
+from catalog.models import IncidentKind, TableVersion
+from catalog.services import incidents
+from extracts.models import Run, RunState
+from tests.bench.stock import company
+from tests.factories import (
+    GroupFactory,
+    SourceFactory,
+    TableFactory,
+    UserFactory,
+    publish,
+    stored_part,
+)
+
+HOME = reverse("admin:index")
+ROOMY = Disk(total=1000, free=900, store=10, new_a_day=0)
+
+
+class HeldError(ConflictError):
+    code = "held_in_a_test_of_the_overview"
+    hint = "Mend the file."
+
+
+@pytest.fixture
+def pages(client, admin):
+    client.force_login(admin)
+    return client
+
+
+@pytest.fixture
+def served(db):
+    """A table that is served and granted."""
+    table = TableFactory(name="orders")
+    publish(table, stored_part(rows=1_234_567, size=323_000_000))
+    grants.grant(group=GroupFactory(), resource_type="table", resource_id="orders", by=None)
+    return table
+
+
+def text_of(response) -> str:
+    return response.content.decode()
+
+
+def ended(table, state, *, ago=timedelta(minutes=5)) -> Run:
+    run = Run.objects.create(
+        table=table, source=table.source, state=state,
+        error_code="data_invalid" if state == RunState.FAILED else "",
+        error_message="Line 7 has too many values." if state == RunState.FAILED else "",
+    )  # fmt: skip
+    Run.objects.filter(pk=run.pk).update(queued_at=timezone.now() - ago)
+    return run
+
+
+class TestOverview:
+    def test_shows_the_three_first_steps_on_a_new_server(self, pages):
+        response = pages.get(HOME)
+
+        assert [step.is_done for step in response.context["steps"]] == [False, False, False]
+        assert reverse("admin:catalog_source_add") in text_of(response)
+        assert response.context["figures"] == []
+
+    def test_ticks_off_what_is_done(self, pages):
+        SourceFactory()
+
+        response = pages.get(HOME)
+
+        assert [step.is_done for step in response.context["steps"]] == [True, False, False]
+
+    def test_says_that_all_is_well(self, pages, served):
+        ended(served, RunState.SUCCEEDED)
+
+        response = pages.get(HOME)
+
+        assert response.context["tone"] == "good"
+        assert response.context["steps"] == []
+        assert "1,234,567" in text_of(response)
+        assert "323\u00a0MB" in text_of(response)
+
+    def test_names_a_failure_that_was_not_mended(self, pages, served):
+        run = ended(served, RunState.FAILED)
+
+        response = pages.get(HOME)
+
+        assert response.context["tone"] == "bad"
+        assert "Line 7 has too many values." in text_of(response)
+        assert reverse("admin:extracts_run_change", args=[run.pk]) in text_of(response)
+
+    def test_forgets_a_failure_once_it_is_mended(self, served):
+        ended(served, RunState.FAILED, ago=timedelta(hours=2))
+        ended(served, RunState.SUCCEEDED, ago=timedelta(hours=1))
+
+        found = state.look()
+
+        assert (found.failed, state.verdict(found, ROOMY)[1]) == (0, "good")
+
+    def test_forgets_failures_of_days_ago(self, served):
+        ended(served, RunState.FAILED, ago=timedelta(days=3))
+
+        assert state.look().failed == 0
+
+    def test_shows_open_incidents(self, pages, served):
+        error = HeldError("Page 3 is damaged.")
+        incidents.open_incident(about=served, kind=IncidentKind.HELD, error=error)
+
+        response = pages.get(HOME)
+
+        assert response.context["tone"] == "bad"
+        assert "Page 3 is damaged." in text_of(response)
+        assert "Mend the file." in text_of(response)
+
+    def test_says_that_a_table_waits_for_its_first_extract(self, served):
+        TableFactory(source=served.source)
+
+        sentence, tone = state.verdict(state.look(), ROOMY)
+
+        assert (sentence, tone) == ("1 table waiting for a first extract.", "warn")
+
+    def test_counts_only_what_is_served(self, served):
+        publish(served, stored_part(2, rows=5, size=7))
+
+        found = state.look()
+
+        assert (found.rows, found.bytes) == (5, 7)
+        assert TableVersion.objects.count() == 2
+
+    def test_takes_few_queries_however_much_there_is(
+        self, pages, served, django_assert_max_num_queries
+    ):
+        for table in TableFactory.create_batch(60):
+            publish(table)
+            ended(table, RunState.FAILED)
+            error = HeldError("Page 3 is damaged.")
+            incidents.open_incident(about=table, kind=IncidentKind.HELD, error=error)
+
+        with django_assert_max_num_queries(26):
+            response = pages.get(HOME)
+
+        assert response.status_code == 200
+
+
+class TestVerdict:
+    def test_warns_of_a_full_disk(self, served):
+        full = Disk(total=1000, free=50, store=10, new_a_day=0)
+
+        sentence, tone = state.verdict(state.look(), full)
+
+        assert (sentence, tone) == ("The disk is nearly full: 50 bytes are free.", "warn")
+
+
+class TestFailures:
+    def test_are_run_again_in_place(self, pages, served):
+        run = ended(served, RunState.FAILED)
+        again = reverse("admin:extracts_run_do", args=[run.pk, "run_again"])
+        assert f'action="{again}"' in text_of(pages.get(HOME))
+
+        pages.post(again)
+        page = text_of(pages.get(HOME))
+
+        assert again not in page
+        assert reverse("admin:extracts_run_change", args=[Run.objects.open().get().pk]) in page
+        assert 'id="overview" data-live' not in page
+
+    def test_are_watched_while_they_run_again(self, pages, served):
+        ended(served, RunState.FAILED)
+        Run.objects.create(
+            table=served, source=served.source, state=RunState.RUNNING,
+            lease_until=timezone.now() + timedelta(hours=1),
+        )  # fmt: skip
+
+        assert 'id="overview" data-live' in text_of(pages.get(HOME))
+
+
+class TestDays:
+    def test_hold_what_was_brought_on_each(self, served):
+        now = timezone.now()
+        for ago, rows in ((0, 5), (3, 7), (30, 1000)):
+            run = ended(served, RunState.SUCCEEDED)
+            Run.objects.filter(pk=run.pk).update(
+                queued_at=now - timedelta(days=ago), rows=rows, bytes=rows * 10
+            )
+        Run.objects.filter(pk=ended(served, RunState.FAILED).pk).update(
+            queued_at=now - timedelta(days=3)
+        )
+
+        days = work.days(now)
+
+        assert len(days) == 14
+        assert (days[-1].succeeded, days[-1].rows, days[-1].bytes) == (1, 5, 50)
+        assert (days[-4].succeeded, days[-4].failed, days[-4].rows) == (1, 1, 7)
+        assert sum(day.rows for day in days) == 12
+
+    def test_are_told_in_words_too(self, pages, served):
+        ended(served, RunState.SUCCEEDED)
+        ended(served, RunState.FAILED)
+
+        page = text_of(pages.get(HOME))
+
+        assert "2 runs in two weeks, 1 failed" in page
+        assert "1 succeeded, 1 failed" in page
+
+
+class TestSlowest:
+    def test_are_named_with_the_longest_first(self, served):
+        now = timezone.now()
+        for table, seconds in ((served, 5), (TableFactory(name="visits"), 65)):
+            Run.objects.create(
+                table=table, source=table.source, state=RunState.SUCCEEDED,
+                started_at=now - timedelta(seconds=seconds), finished_at=now,
+            )  # fmt: skip
+
+        card = work.slowest_card(timezone.now())
+
+        assert card.index("visits") < card.index("orders")
+        assert "1\u00a0min\u00a05\u00a0s" in card
+
+
+class TestFreshness:
+    def test_counts_tables_by_their_age(self, served):
+        now = timezone.now()
+        for days in (3, 20, 90):
+            table = TableFactory()
+            version = publish(table)
+            TableVersion.objects.filter(pk=version.pk).update(created_at=now - timedelta(days=days))
+        TableFactory()
+
+        assert [share.count for share in freshness.shares(now)] == [1, 1, 1, 1, 1]
+
+    def test_names_the_stalest_first(self, served):
+        stale = TableFactory(name="stale")
+        version = publish(stale)
+        TableVersion.objects.filter(pk=version.pk).update(
+            created_at=timezone.now() - timedelta(days=90)
+        )
+
+        card = freshness.card(timezone.now())
+
+        assert card.index("stale") < card.index("orders")
+
+
+class TestBusiest:
+    def test_are_what_was_downloaded_most_this_week(self, served):
+        for name, count in (("orders", 3), ("gone", 1)):
+            for _ in range(count):
+                audit.record(action="data.download", resource=f"table/{name}")
+        old = audit.record(action="data.download", resource="table/old")
+        AuditEvent.objects.filter(pk=old.pk).update(at=timezone.now() - timedelta(days=9))
+
+        assert reading.busiest(timezone.now()) == [("orders", 3), ("gone", 1)]
+        assert "gone" in reading.card(timezone.now())
+
+
+class TestDisk:
+    def test_says_for_how_many_days_there_is_room(self):
+        found = Disk(total=100, free=50, store=10, new_a_day=5)
+
+        assert (found.days_left, found.is_scarce) == (10, True)
+        assert "enough for about 10 days" in disk.card(found)
+
+    def test_promises_nothing_where_nothing_comes_in(self):
+        assert (ROOMY.days_left, ROOMY.is_scarce) == (None, False)
+
+    def test_counts_a_file_once_that_several_versions_share(self, served):
+        other = TableFactory()
+        publish(other, stored_part(rows=1, size=323_000_000))
+
+        store, week = disk.measure(timezone.now())
+
+        assert (store, week) == (323_000_000, 646_000_000)
+
+
+class TestWhatHappened:
+    def test_is_told_in_sentences(self, admin):
+        AuditEvent.objects.all().delete()
+        audit.record(action="user.create", resource=f"user/{admin.pk}", actor=admin)
+        audit.record(action="roll_back", resource="table/orders", actor=admin)
+        audit.record(action="something.new", resource="table/orders")
+
+        assert told() == [
+            "The system did “something.new” to orders",
+            "Ada rolled orders back",
+            "Ada added the user Ada",
+        ]
+
+    def test_folds_the_same_deeds_of_a_person(self, admin):
+        AuditEvent.objects.all().delete()
+        for number in range(5):
+            audit.record(action="register_table", resource=f"table/t{number}", actor=admin)
+
+        assert told() == ["Ada registered 5 tables"]
+
+    def test_folds_all_that_readers_do(self, db):
+        for user in UserFactory.create_batch(3):
+            audit.record(action="data.download", resource="table/orders", actor=user)
+            audit.record(action="data.download", resource="table/visits", actor=user)
+
+        assert told() == ["3 people downloaded 2 tables"]
+
+
+def told() -> list[str]:
+    found = happened.deeds()
+    return [happened.sentence(deed, happened.people(found)) for deed in found]
+
+
+class TestWholePage:
+    def test_takes_few_queries_however_much_there_is(self, pages, django_assert_max_num_queries):
+        company.fill(tables=300, columns=1, users=50, runs=600, events=600, groups=20)
+
+        with django_assert_max_num_queries(26):
+            response = pages.get(HOME)
+
+        assert response.status_code == 200
+        assert "Slowest in the last day" in text_of(response)
+        assert "Downloaded most this week" in text_of(response)
