@@ -54,7 +54,7 @@ class Upkeep:
     @property
     def schedule(self) -> Schedule | None:
         """The schedule in force: its own, that of its source, or the default of its kind."""
-        return _parsed(schedule_text(self.own, self.of_source, self.query_mode))
+        return schedule_of(schedule_text(self.own, self.of_source, self.query_mode))
 
     def due(self, now: datetime) -> Due | None:
         """Return what is to run at ``now``, if anything is."""
@@ -171,12 +171,13 @@ def next_run_of_sources(sources: Iterable[Source], *, now: datetime) -> Mapping[
 
 def meaning(text: str) -> str:
     """Return a sentence that says what a schedule means; empty without one."""
-    schedule = _parsed(text)
+    schedule = schedule_of(text)
     return f"{schedule.describe()}." if schedule else ""
 
 
 @lru_cache(maxsize=1024)
-def _parsed(text: str) -> Schedule | None:
+def schedule_of(text: str) -> Schedule | None:
+    """Return what a schedule means; nothing for none, or one that is not understood."""
     try:
         return schedules.parse(text) if text else None
     except ScheduleInvalidError as error:

@@ -9,8 +9,8 @@ from access.services import audit, grants
 from agnes_site.core.errors import ConflictError
 from agnes_site.web.overview import disk, freshness, happened, reading, state, work
 from agnes_site.web.overview.disk import Disk
-from catalog.models import IncidentKind, TableVersion
-from catalog.services import incidents
+from catalog.models import IncidentKind, Table, TableVersion
+from catalog.services import incidents, lateness
 from extracts.models import Run, RunState
 from tests.bench.stock import company
 from tests.factories import (
@@ -224,19 +224,23 @@ class TestSlowest:
 
 
 class TestFreshness:
-    def test_counts_tables_by_their_age(self, served):
+    def test_names_who_missed_most_of_their_runs(self, served):
         now = timezone.now()
-        for days in (3, 20, 90):
-            table = TableFactory()
-            version = publish(table)
-            TableVersion.objects.filter(pk=version.pk).update(created_at=now - timedelta(days=days))
-        TableFactory()
+        for name, schedule, hours in (
+            ("hourly", "every 1h", 5), ("daily", "every 24h", 72), ("fine", "every 1h", 0),
+        ):  # fmt: skip
+            table = TableFactory(name=name, sync_schedule=schedule)
+            Table.objects.filter(pk=table.pk).update(last_success_at=now - timedelta(hours=hours))
 
-        assert [share.count for share in freshness.shares(now)] == [1, 1, 1, 1, 1]
+        kept = lateness.keeping(now)
 
-    def test_names_the_stalest_first(self, served):
-        stale = TableFactory(name="stale")
-        version = publish(stale)
+        assert [table.name for table in freshness.stalest(kept)] == ["hourly", "daily"]
+        assert [(share.name, share.count) for share in freshness.shares(kept)] == [
+            ("on time", 1), ("further behind", 2), ("never extracted", 1),
+        ]  # fmt: skip
+
+    def test_names_the_oldest_data_when_nobody_is_late(self, served):
+        version = publish(TableFactory(name="stale"))
         TableVersion.objects.filter(pk=version.pk).update(
             created_at=timezone.now() - timedelta(days=90)
         )
@@ -244,6 +248,7 @@ class TestFreshness:
         card = freshness.card(timezone.now())
 
         assert card.index("stale") < card.index("orders")
+        assert "Oldest data" in card
 
 
 class TestBusiest:

@@ -1,71 +1,79 @@
-"""How fresh the tables are, and which are the stalest."""
+"""How the tables keep up with their schedules, and which are the furthest behind."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
 
-from django.db.models import Count, Q
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from agnes_site.core import charts, human, markup
+from agnes_site.core import charts, markup
 from agnes_site.core.charts import Share
 from agnes_site.core.markup import Tone
 from catalog.models import Table
+from catalog.services import lateness, timing
+from catalog.services.lateness import Keeping, Kept
 
-_AGES = (
-    ("within a day", timedelta(days=1), Tone.GOOD),
-    ("within a week", timedelta(days=7), Tone.BUSY),
-    ("within a month", timedelta(days=30), Tone.WARN),
-)
-_STALEST = 5
-
-
-def shares(now: datetime) -> list[Share]:
-    """Return how many tables had new data in which time; one query."""
-    counts, newer = {}, now + timedelta(days=1)
-    for name, age, _ in _AGES:
-        since = now - age
-        counts[name] = Count("pk", filter=Q(current_version__created_at__range=(since, newer)))
-        newer = since
-    old = Count("pk", filter=Q(current_version__created_at__lt=newer))
-    never = Count("pk", filter=Q(current_version=None))
-    keys = {f"age_{number}": count for number, count in enumerate(counts.values())}
-    found = Table.objects.with_copies().aggregate(**keys, old=old, never=never)
-    ages = [
-        Share(name=name, count=found[f"age_{number}"], tone=tone)
-        for number, (name, _, tone) in enumerate(_AGES)
-    ]
-    return [
-        *ages,
-        Share(name="older", count=found["old"], tone=Tone.BAD),
-        Share(name="never", count=found["never"], tone=Tone.PLAIN),
-    ]
+_TONES = {
+    Keeping.ON_TIME: Tone.GOOD,
+    Keeping.BEHIND: Tone.WARN,
+    Keeping.FAR_BEHIND: Tone.BAD,
+    Keeping.UNSCHEDULED: Tone.BUSY,
+    Keeping.NEVER: Tone.PLAIN,
+}
+_LATE = (Keeping.BEHIND, Keeping.FAR_BEHIND)
+_NAMED = 5
 
 
 def card(now: datetime) -> SafeString:
-    """Return how fresh the tables are, and the stalest of them."""
-    found = [share for share in shares(now) if share.count]
-    total = sum(share.count for share in found)
-    sums_up = f"{human.plural(total, 'table')}: " + ", ".join(
-        f"{share.count:,} {share.name}" for share in found
-    )
-    stalest = (
-        Table.objects.published()
-        .with_copies()
-        .select_related("current_version", "source")
-        .order_by("current_version__created_at")[:_STALEST]
-    )
+    """Return how the tables keep up, and who is furthest behind or, with nobody late, oldest."""
+    kept = lateness.keeping(now)
+    found = shares(kept)
+    sums_up = ", ".join(f"{share.count:,} {share.name}" for share in found)
+    aside = markup.link(reverse("admin:catalog_table_changelist"), "All tables")
+    drawn = charts.shares(found, sums_up=sums_up)
+    return markup.card("Freshness", markup.stack(drawn, _stalest(kept)), aside=aside)
+
+
+def shares(kept: Sequence[Kept]) -> list[Share]:
+    """Return how many tables keep up in which way; what there is none of is left out."""
+    counted = Counter(each.keeping for each in kept)
+    return [
+        Share(name=keeping, count=counted[keeping], tone=tone)
+        for keeping, tone in _TONES.items()
+        if counted[keeping]
+    ]
+
+
+def stalest(kept: Sequence[Kept]) -> list[Table]:
+    """Return the tables that missed most of their runs; if none is late, those with oldest data."""
+    late = [each for each in kept if each.keeping in _LATE]
+    tables = Table.objects.select_related("source", "current_version")
+    if not late:
+        served = tables.published().with_copies()
+        return list(served.order_by("current_version__created_at")[:_NAMED])
+    late.sort(key=lambda each: -each.missed)
+    found = tables.in_bulk([each.table_id for each in late[:_NAMED]])
+    return [found[each.table_id] for each in late[:_NAMED] if each.table_id in found]
+
+
+def _stalest(kept: Sequence[Kept]) -> SafeString:
     rows = [
         [
             markup.link(reverse("admin:catalog_table_change", args=[table.pk]), table.name),
-            str(table.source),
+            _schedule(table),
+            markup.when(table.last_success_at),
             markup.when(table.current_version.created_at if table.current_version else None),
         ]
-        for table in stalest
+        for table in stalest(kept)
     ]
-    grid = markup.grid(["The stalest", "Source", "Last new data"], rows)
-    aside = markup.link(reverse("admin:catalog_table_changelist"), "All tables")
-    return markup.card(
-        "Last new data", markup.stack(charts.shares(found, sums_up=sums_up), grid), aside=aside
-    )
+    is_late = any(each.keeping in _LATE for each in kept)
+    first = "Furthest behind" if is_late else "Oldest data"
+    return markup.grid([first, "Schedule", "Last success", "Last new data"], rows)
+
+
+def _schedule(table: Table) -> SafeString:
+    text = timing.schedule_text(table.sync_schedule, table.source.schedule, table.query_mode)
+    return markup.faint(timing.meaning(text).rstrip(".") or "none")

@@ -100,8 +100,9 @@ def _publish(tables: list[Table], columns: int, now: datetime) -> None:
     for number, (table, version) in enumerate(zip(tables, versions, strict=True)):
         table.current_version = version
         version.created_at = now - timedelta(hours=number % (24 * _DAYS))
+        table.last_success_at = now - timedelta(minutes=number % 2000)
     TableVersion.objects.bulk_update(versions, ["created_at"], batch_size=500)
-    Table.objects.bulk_update(tables, ["current_version"], batch_size=500)
+    Table.objects.bulk_update(tables, ["current_version", "last_success_at"], batch_size=500)
     _save(
         TablePart(
             version=version, ordinal=0, rows=version.rows, bytes=version.bytes,
