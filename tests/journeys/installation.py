@@ -18,7 +18,6 @@ import psycopg
 import requests
 
 ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
 
 
 class Installation:
@@ -27,8 +26,16 @@ class Installation:
     On PostgreSQL and Redis where `DATABASE_URL` and `REDIS_URL` are set, else embedded.
     """
 
-    def __init__(self, folder: Path, *, with_admin: bool = True, **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        with_admin: bool = True,
+        python: str = sys.executable,
+        **settings: str,
+    ) -> None:
         self.folder = folder
+        self.python = python
         self.data = folder / "data"
         self.url = f"http://127.0.0.1:{_free_port()}"
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -57,7 +64,7 @@ class Installation:
     def manage(self, *words: str, given: str = "", **settings: str) -> str:
         """Run `manage.py` and return what it printed."""
         done = subprocess.run(
-            [sys.executable, "manage.py", *words],
+            [self.python, "manage.py", *words],
             cwd=ROOT, env={**self.environment, **settings}, input=given,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
@@ -67,7 +74,7 @@ class Installation:
     def start_web(self) -> None:
         """Start the web server and wait until it answers."""
         self._start(
-            "web", str(BIN / "gunicorn"), "agnes_site.wsgi:application", "--worker-class",
+            "web", self.python, "-m", "gunicorn", "agnes_site.wsgi:application", "--worker-class",
             "gthread", "--threads", "8", "--bind", self.environment["AGNES_BIND"],
         )  # fmt: skip
         wait_until(self._answers, seconds=30)
@@ -75,18 +82,20 @@ class Installation:
     def start_worker(self, **settings: str) -> subprocess.Popen[bytes]:
         """Start a worker for runs and upkeep."""
         return self._start(
-            "worker", str(BIN / "celery"), "-A", "agnes_site", "worker", "--queues",
+            "worker", self.python, "-m", "celery", "-A", "agnes_site", "worker", "--queues",
             "runs,upkeep", "--concurrency", "1", "--without-gossip", "--without-mingle",
             "--without-heartbeat", "--hostname", f"{uuid.uuid4().hex}@%h", **settings,
         )  # fmt: skip
 
     def start_beat(self) -> None:
         """Start the clock that sweeps and scans."""
-        self._start("beat", str(BIN / "celery"), "-A", "agnes_site", "beat", "--pidfile", "")
+        self._start(
+            "beat", self.python, "-m", "celery", "-A", "agnes_site", "beat", "--pidfile", ""
+        )
 
     def start_up(self) -> subprocess.Popen[bytes]:
         """Start everything as an operator does, and wait until it answers."""
-        process = self._start("up", sys.executable, "manage.py", "up")
+        process = self._start("up", self.python, "manage.py", "up")
         wait_until(self._answers, seconds=60)
         return process
 
