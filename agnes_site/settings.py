@@ -201,4 +201,7 @@ CELERY_BEAT_SCHEDULE = {
     "collect-garbage": {"task": "extracts.tasks.collect_garbage", "schedule": 3600},
 }
 
+# Tests set it: a question to a source is answered before it is asked for, without a thread.
+QUESTIONS_ARE_ANSWERED_AT_ONCE = False
+
 UNFOLD = look.unfold(instance_name=CONFIG.instance_name)

@@ -128,7 +128,8 @@ class TableSpec:
 
     ``name`` is a proposal, ``upstream_id`` what the source itself calls it (shown to people);
     ``bucket`` and ``source_table`` are the coordinates to register it with. Sizes are hints in
-    rows and bytes, ``None`` where the source does not say.
+    rows and bytes, ``None`` where the source does not say. ``problem`` says why it cannot be
+    extracted as it is, for people.
     """
 
     name: str
@@ -140,6 +141,7 @@ class TableSpec:
     rows: int | None = None
     bytes: int | None = None
     description: str = ""
+    problem: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from agnes_site.core.admin.bulk import BulkAction
 from catalog.models import Source, Table
+from catalog.services.secrets import NewSecret
 
 Subject = TypeVar("Subject", Table, Source)
 
@@ -40,7 +41,8 @@ class Action(Generic[Subject]):
 
     ``do`` returns where to go on, or ``None`` to stay. An action that ``is_page`` has a page of
     its own: it is called for GET too, and always answers. ``fits`` says whether it makes sense.
-    After one with a ``part``, that part of the page is renewed and the page stays.
+    After one with a ``part``, that part of the page is renewed and the page stays. One that
+    ``is_next`` is where a person is led after adding the thing.
     """
 
     key: str
@@ -49,6 +51,7 @@ class Action(Generic[Subject]):
     icon: str = ""
     is_main: bool = False
     is_page: bool = False
+    is_next: bool = False
     confirm: str = ""
     part: str = ""
     fits: Callable[[Subject], bool] = lambda subject: True
@@ -72,8 +75,22 @@ class ColumnDetail:
     values: Callable[[Table], Mapping[str, SafeString | str]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Something that is found out about a source as it is typed, before it is saved.
+
+    ``do`` is given the unsaved source and the secrets that were typed, and answers with a
+    question that the page follows. One with a ``label`` is a button; the others are for programs.
+    """
+
+    key: str
+    do: Callable[[HttpRequest, Source, Mapping[str, NewSecret]], HttpResponse]
+    label: str = ""
+    icon: str = ""
+
+
 Entry: TypeAlias = (
-    Panel[Subject] | Action[Subject] | ListColumn[Subject] | ColumnDetail | BulkAction
+    Panel[Subject] | Action[Subject] | ListColumn[Subject] | ColumnDetail | BulkAction | Trial
 )
 
 
@@ -86,6 +103,7 @@ class Registry(Generic[Subject]):
     columns: dict[str, ListColumn[Subject]] = field(default_factory=dict)
     details: dict[str, ColumnDetail] = field(default_factory=dict)
     bulk: dict[str, BulkAction] = field(default_factory=dict)
+    trials: dict[str, Trial] = field(default_factory=dict)
 
     def add(self, *entries: Entry[Subject]) -> None:
         """Show these too; one of the same key and kind is replaced."""
@@ -98,6 +116,8 @@ class Registry(Generic[Subject]):
                 self.details[entry.key] = entry
             elif isinstance(entry, BulkAction):
                 self.bulk[entry.key] = entry
+            elif isinstance(entry, Trial):
+                self.trials[entry.key] = entry
             else:
                 self.columns[entry.key] = entry
 

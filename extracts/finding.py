@@ -1,70 +1,91 @@
-"""The page that shows what a source offers and registers what is chosen."""
+"""Finding tables: the page on which they are chosen, and what is tried before a source is saved."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse
-from django.http import HttpResponseRedirect as Redirect
+from django.contrib import admin
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from agnes_site.core import human
-from agnes_site.core.admin import said
-from catalog.models import Source
-from extracts.services import probing, runs
+from access.models import ADMIN, EVERYONE, Group, User
+from catalog import connectors
+from catalog.admin.source_steps import steps
+from catalog.connectors import Capability
+from catalog.models import Folder, Source
+from catalog.services.secrets import NewSecret
+from extracts.models import Question
+from extracts.services import asking
+
+_NOBODY = "00000000-0000-0000-0000-000000000000"
+_SCHEDULES = ("every 1h", "every 6h", "daily 07:00", "cron 0 7 * * 1-5 Europe/Prague")
+
+
+def can_discover(source: Source) -> bool:
+    """Say whether a source can list its tables."""
+    connector = connectors.installed().get(source.source_type)
+    return (
+        connector is not None
+        and Capability.DISCOVER in connector.capabilities
+        and not connector.is_foreign
+    )
 
 
 def find_tables(request: HttpRequest, source: Source) -> HttpResponse:
-    """Show what a source offers; by POST, register what was chosen and go to the source."""
+    """Show the page that asks a source for its tables, and registers what is chosen."""
+    connector = connectors.get(source.source_type)
     here = reverse("admin:catalog_source_change", args=[source.pk])
-    if request.method == "POST":
-        _register(request, source)
-        return Redirect(here)
-    found = probing.offers(source)
     context = {
         **admin.site.each_context(request),
-        "title": f"Tables that {source} offers",
+        "title": f"Tables of {source}",
+        "steps": steps(1),
         "source": source,
         "source_url": here,
-        "offers": [_shown(offer) for offer in found],
-        "free": sum(not offer.registered_as for offer in found),
+        "table_url": reverse("admin:catalog_table_change", args=[_NOBODY]),
+        "run_url": reverse("admin:extracts_run_change", args=[_NOBODY]),
+        "tables_url": f"{reverse('admin:catalog_table_changelist')}?source__id__exact={source.pk}",
+        "can_preview": Capability.PREVIEW in connector.capabilities,
+        "groups": _groups(),
+        "folders": Folder.objects.values_list("slug", flat=True)[:200],
+        "schedules": _SCHEDULES,
     }
-    return render(request, "extracts/find_tables.html", context)
+    return render(request, "extracts/choose_tables.html", context)
 
 
-def _register(request: HttpRequest, source: Source) -> None:
+def try_connection(
+    request: HttpRequest, source: Source, given: Mapping[str, NewSecret]
+) -> HttpResponse:
+    """Ask a source that was typed whether it can be reached."""
     by: Any = request.user
-    made, refused = probing.register_offers(
-        source=source, wanted=request.POST.getlist("table"), by=by
-    )
-    for each in refused:
-        messages.error(request, f"{each.name}: {said(each.error)}")
-    if request.POST.get("extract"):
-        for table in made:
-            runs.request_run(table=table, by=by)
-    if made:
-        asked = " and asked for their extract" if request.POST.get("extract") else ""
-        messages.success(
-            request,
-            f"Registered {human.plural(len(made), 'table')}{asked}. Nobody but administrators "
-            "reads them until they are granted.",
-        )
-    elif not refused:
-        messages.info(request, "No table was chosen.")
+    return _told(asking.ask_test(source=source, given=given, by=by))
 
 
-def _shown(offer: probing.Offer) -> dict[str, Any]:
-    spec = offer.spec
-    return {
-        "upstream_id": spec["upstream_id"],
-        "name": spec["name"],
-        "columns": len(spec["columns"]),
-        "column_names": ", ".join(column["name"] for column in spec["columns"][:40]),
-        "rows": human.number(spec["rows"]),
-        "size": human.size(spec["bytes"]),
-        "description": spec["description"],
-        "registered_as": offer.registered_as,
-        "is_taken": offer.name_is_taken and not offer.registered_as,
-    }
+def try_impact(
+    request: HttpRequest, source: Source, given: Mapping[str, NewSecret]
+) -> HttpResponse:
+    """Ask a source that was changed which of its tables it would still have."""
+    by: Any = request.user
+    return _told(asking.ask_impact(source=source, config=source.config, given=given, by=by))
+
+
+def _told(question: Question) -> HttpResponse:
+    return JsonResponse(
+        {
+            "id": str(question.pk), "state": question.state, "message": question.message,
+            "answer": question.answer, "error": question.error,
+        }
+    )  # fmt: skip
+
+
+def _groups() -> list[dict[str, Any]]:
+    """Return the groups that can be granted, each with the number of its people."""
+    everybody = User.objects.filter(is_active=True).count()
+    active = Count("memberships__user", filter=Q(memberships__user__is_active=True), distinct=True)
+    counted = Group.objects.exclude(name=ADMIN).annotate(people=active).order_by("name")
+    return [
+        {"name": name, "people": everybody if name == EVERYONE else people}
+        for name, people in counted.values_list("name", "people")
+    ]

@@ -15,14 +15,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from agnes_site.core import human, markup
-from catalog import connectors, panels
-from catalog.connectors import Capability, QueryMode
+from catalog import panels
+from catalog.connectors import QueryMode
 from catalog.models import Source, Table
-from catalog.panels import Action, ListColumn, Panel
-from extracts import table_panels
-from extracts.finding import find_tables
+from catalog.panels import Action, ListColumn, Panel, Trial
+from extracts import finding, table_panels
 from extracts.models import Run
-from extracts.services import probing, runs
+from extracts.services import runs
 from extracts.shown import page_of, runs_grid, state_badge
 
 
@@ -32,10 +31,11 @@ def register_all() -> None:
     panels.tables.add(ListColumn(key="last_run", title="last run", values=_last_of_tables))
     panels.sources.add(
         Action(key="find", label="Find tables", icon="search", is_main=True, is_page=True,
-               do=find_tables, fits=_can_discover),
+               is_next=True, do=finding.find_tables, fits=finding.can_discover),
         Action(key="extract", label="Extract all tables now", icon="sync", do=_extract_source,
                fits=_has_tables),
-        Action(key="test", label="Test connection", icon="cable", do=_test),
+        Trial(key="test", label="Test connection", icon="cable", do=finding.try_connection),
+        Trial(key="impact", do=finding.try_impact),
         Panel(key="runs", render=_runs_of_source),
         ListColumn(key="last_run", title="last run", values=_last_of_sources),
     )  # fmt: skip
@@ -48,19 +48,6 @@ def _extract_source(request: HttpRequest, source: Source) -> HttpResponse:
     new = sum(is_new for _, is_new in asked)
     messages.success(request, f"Asked for {human.plural(new, 'run')}.")
     return Redirect(_runs_url(source))
-
-
-def _test(request: HttpRequest, source: Source) -> None:
-    messages.success(request, f"The connection works: {probing.test_connection(source)}")
-
-
-def _can_discover(source: Source) -> bool:
-    connector = connectors.installed().get(source.source_type)
-    return (
-        connector is not None
-        and Capability.DISCOVER in connector.capabilities
-        and not connector.is_foreign
-    )
 
 
 def _has_tables(source: Source) -> bool:

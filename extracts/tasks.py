@@ -10,7 +10,15 @@ from django.conf import settings
 from django.utils import timezone
 
 from catalog.services import retention
-from extracts.services import extraction, leases, regeneration, runs, scanning, scheduling
+from extracts.services import (
+    extraction,
+    leases,
+    questions,
+    regeneration,
+    runs,
+    scanning,
+    scheduling,
+)
 
 
 @shared_task(base=DjangoTask)
@@ -45,7 +53,8 @@ def scan() -> None:
 
 @shared_task(base=DjangoTask)
 def collect_garbage() -> None:
-    """Forget old versions and remove the files that nothing names any more."""
+    """Forget old versions and questions, and remove the files that nothing names any more."""
+    questions.forget_old()
     config = settings.CONFIG
     try:
         with leases.lease("garbage"):

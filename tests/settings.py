@@ -19,3 +19,5 @@ from agnes_site.settings import *  # noqa: E402, F403 (the environment comes fir
 
 # Fast instead of strong: the passwords of tests protect nothing.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Threads do not see what the transaction of a test has written.
+QUESTIONS_ARE_ANSWERED_AT_ONCE = True

@@ -86,10 +86,15 @@ class PaneledAdmin(HistoriedAdmin):
         return action.do(request, obj) if action else super().call(request, obj, name)
 
     def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
-        """Go on to the page of what was added: the next step is there."""
-        return HttpResponseRedirect(
-            reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[obj.pk])
-        )
+        """Go on to the next step with what was added, or to its page: the next step is there."""
+        following = self.next_action(obj)
+        url = self.do_url(obj, following.key) if following else self.page_url(obj)
+        return HttpResponseRedirect(url)
+
+    def next_action(self, obj: Any) -> Action[Any] | None:
+        """Return what a person is led to after adding ``obj``, if there is such a thing."""
+        actions = self.registry.actions.values()
+        return next((each for each in actions if each.is_next and each.fits(obj)), None)
 
     def do_view(self, request: HttpRequest, object_id: UUID, name: str) -> HttpResponse:
         """Show the page of an action that has one; anything else is done by POST."""

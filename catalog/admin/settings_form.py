@@ -2,32 +2,47 @@
 
 Texts, numbers, switches, choices and lists of texts get inputs of their own; anything else is
 written as JSON. The connector's own validation has the last word, at the field it concerns.
+
+An author of a schema may say more with ``json_schema_extra``: ``{"more": True}`` for what few
+need, ``{"group": "TLS"}`` for what stands together, ``{"long": True}`` for texts of several
+lines, ``{"shown_when": {"mode": ["fast"]}}`` for what has a meaning with another setting only.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from enum import Enum
-from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 from django import forms
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
-from unfold import widgets
 
-PREFIX = "setting_"
+from catalog.admin.settings import (
+    PREFIX,
+    Setting,
+    form_name,
+    gathered,
+    settings_in,
+    value_at,
+)
+from catalog.admin.settings_fields import Json, Lines, default_of, field_of, is_empty_allowed
+
+__all__ = ["PREFIX", "Json", "Lines", "check", "fieldsets", "form_fields", "names"]
+
+MORE = "More options"
 
 
 def form_fields(schema: type[BaseModel], values: Mapping[str, Any]) -> dict[str, forms.Field]:
-    """Return a form field for each field of ``schema``, filled from ``values``."""
-    return {
-        PREFIX + name: _form_field(name, info, values.get(name))
-        for name, info in schema.model_fields.items()
-    }
+    """Return a form field for each setting of ``schema``, filled from ``values``."""
+    found = {}
+    for setting in settings_in(schema):
+        made = field_of(setting, value_at(schema, values, setting.path))
+        if setting.only_if is not None:
+            name, wanted = setting.only_if
+            made.widget.attrs["data-only-if"] = json.dumps({"name": name, "values": wanted})
+        found[setting.form_name] = made
+    return found
 
 
 def check(form: forms.BaseForm, schema: type[BaseModel]) -> dict[str, Any]:
@@ -37,12 +52,41 @@ def check(form: forms.BaseForm, schema: type[BaseModel]) -> dict[str, Any]:
         checked = schema.model_validate(values)
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_input=False):
-            field = PREFIX + str(problem["loc"][0]) if problem["loc"] else ""
-            is_known = field in form.fields
-            if not (is_known and form.has_error(field)):
-                form.add_error(field if is_known else None, _said(problem))
+            field = _field_of(problem, form)
+            if not (field and form.has_error(field)):
+                form.add_error(field, _said(problem))
         return values
     return checked.model_dump(mode="json", exclude_unset=True)
+
+
+def names(schema: type[BaseModel]) -> list[str]:
+    """Return the names of the form fields of ``schema``, in its order."""
+    return [setting.form_name for setting in settings_in(schema)]
+
+
+def fieldsets(schema: type[BaseModel], title: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return the fields of ``schema`` under their headings; what few need is folded away."""
+    groups: dict[str, list[str]] = {}
+    folded: set[str] = set()
+    for setting in settings_in(schema):
+        is_more = bool(setting.hints.get("more"))
+        group = str(setting.hints.get("group") or (MORE if is_more else title))
+        groups.setdefault(group, []).append(setting.form_name)
+        folded |= {group} if is_more else set()
+    return [
+        (group, {"fields": fields, "classes": ["collapse"] if group in folded else []})
+        for group, fields in groups.items()
+    ]
+
+
+def _field_of(problem: Mapping[str, Any], form: forms.BaseForm) -> str | None:
+    """Return the form field that a complaint is about: the deepest that there is."""
+    path = tuple(str(part) for part in problem["loc"])
+    while path:
+        if form_name(path) in form.fields:
+            return form_name(path)
+        path = path[:-1]
+    return None
 
 
 def _said(problem: Mapping[str, Any]) -> str:
@@ -52,110 +96,19 @@ def _said(problem: Mapping[str, Any]) -> str:
     return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."
 
 
-def names(schema: type[BaseModel]) -> list[str]:
-    """Return the names of the form fields of ``schema``, in its order."""
-    return [PREFIX + name for name in schema.model_fields]
-
-
 def _given(cleaned: Mapping[str, Any], schema: type[BaseModel]) -> dict[str, Any]:
     found = {}
-    for name, info in schema.model_fields.items():
-        value = cleaned.get(PREFIX + name)
-        default = None if info.is_required() else to_jsonable_python(_default(info))
-        if value not in (None, "", []) and (info.is_required() or value != default):
-            found[name] = value
-    return found
+    for setting in settings_in(schema):
+        value = cleaned.get(setting.form_name)
+        if setting.variants or _is_given(setting, value):
+            found[setting.path] = value
+    return gathered(schema, found)
 
 
-def _default(info: FieldInfo) -> Any:
-    return info.get_default(call_default_factory=True)
-
-
-def _form_field(name: str, info: FieldInfo, value: Any) -> forms.Field:
-    default = None if info.is_required() else _default(info)
-    initial = to_jsonable_python(default if value is None else value)
-    shown: dict[str, Any] = {
-        "label": (info.title or name.replace("_", " ")).capitalize(),
-        "help_text": info.description or "",
-        "required": info.is_required(),
-    }
-    kind = _plain(info.annotation)
-    if kind is bool and info.annotation is not bool:
-        return _three_ways(shown, initial)
-    if kind is bool:
-        return forms.BooleanField(
-            **{**shown, "required": False},
-            initial=initial,
-            widget=widgets.UnfoldBooleanSwitchWidget(),
-        )
-    if choices := _choices(kind):
-        return forms.ChoiceField(
-            **shown, initial=initial, choices=choices, widget=widgets.UnfoldAdminSelectWidget()
-        )
-    if kind in (int, float):
-        number = forms.IntegerField if kind is int else forms.FloatField
-        return number(**shown, initial=initial, widget=widgets.UnfoldAdminTextInputWidget())
-    if kind in (str, Path):
-        return forms.CharField(
-            **shown, initial=initial, widget=widgets.UnfoldAdminTextInputWidget()
-        )
-    if _is_list_of_texts(kind):
-        shown["help_text"] = f"{shown['help_text']} One per line.".strip()
-        return Lines(**shown, initial="\n".join(initial or ()))
-    shown["help_text"] = f"{shown['help_text']} Written as JSON.".strip()
-    text = "" if initial is None else json.dumps(initial, indent=2, ensure_ascii=False)
-    return Json(**shown, initial=text)
-
-
-def _three_ways(shown: dict[str, Any], initial: Any) -> forms.Field:
-    """Return the field of a switch that may also be left to the connector."""
-    return forms.TypedChoiceField(
-        **shown,
-        initial="" if initial is None else str(initial),
-        choices=[("", "Decide by the data"), ("True", "Yes"), ("False", "No")],
-        coerce=lambda text: text == "True",
-        empty_value=None,
-        widget=widgets.UnfoldAdminSelectWidget(),
-    )
-
-
-class Lines(forms.CharField):
-    """A list of texts, one per line."""
-
-    widget = widgets.UnfoldAdminTextareaWidget(attrs={"rows": 3})
-
-    def to_python(self, value: Any) -> Any:
-        """Return the lines that are not empty."""
-        return [line.strip() for line in (value or "").splitlines() if line.strip()]
-
-
-class Json(forms.JSONField):
-    """Anything, as JSON."""
-
-    widget = widgets.UnfoldAdminTextareaWidget(attrs={"rows": 5, "spellcheck": "false"})
-
-    def prepare_value(self, value: Any) -> Any:
-        """Return the text as it was typed."""
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _plain(annotation: Any) -> Any:
-    """Return the type itself of one that may also be missing."""
-    if get_origin(annotation) in (Union, UnionType):
-        others = [each for each in get_args(annotation) if each is not NoneType]
-        if len(others) == 1:
-            return _plain(others[0])
-    return annotation
-
-
-def _choices(kind: Any) -> list[tuple[str, str]]:
-    if get_origin(kind) is Literal:
-        return [(str(value), str(value)) for value in get_args(kind)]
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return [(str(each.value), str(each.value).replace("_", " ")) for each in kind]
-    return []
-
-
-def _is_list_of_texts(kind: Any) -> bool:
-    inner = [each for each in get_args(kind) if each is not Ellipsis]
-    return get_origin(kind) in (list, tuple, set, frozenset) and inner == [str]
+def _is_given(setting: Setting, value: Any) -> bool:
+    """Say whether a value is worth keeping: it is one, and not the default."""
+    if value == "" and is_empty_allowed(setting.info):
+        return bool(default_of(setting.info) != "")
+    if value in (None, "", []):
+        return False
+    return setting.info.is_required() or value != to_jsonable_python(default_of(setting.info))

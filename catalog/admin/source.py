@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -16,35 +15,21 @@ from django.utils.safestring import SafeString
 
 from access.admin.granted import GrantedAdmin
 from agnes_site.core import human, markup
-from agnes_site.core.admin import NextStep, become, button, summary
+from agnes_site.core.admin import NextStep, become, button
 from agnes_site.core.markup import Tone
 from catalog import connectors, panels
-from catalog.admin import secret_fields, settings_form
+from catalog.admin import secret_fields, source_form
 from catalog.admin.paneled import PaneledAdmin
 from catalog.admin.rows import counted, incidents_card, table_rows, waive_from
+from catalog.admin.source_removal import Removal
+from catalog.admin.source_steps import Steps
 from catalog.admin.timing import explained, facts_of_source
 from catalog.models import Incident, Source, Table
-from catalog.services import secrets, sources
-
-
-class SourceForm(forms.ModelForm[Source]):
-    """A source with the settings of its connector as fields of their own."""
-
-    connector: connectors.Connector
-
-    class Meta:
-        model = Source
-        fields = ("slug", "display_name", "schedule", "is_paused", "concurrency")
-
-    def clean(self) -> dict[str, Any]:
-        """Let the connector judge its settings."""
-        cleaned: dict[str, Any] = super().clean() or {}
-        self.settings = settings_form.check(self, self.connector.config_schema)
-        return cleaned
+from catalog.services import sources
 
 
 @admin.register(Source)
-class SourceAdmin(GrantedAdmin, PaneledAdmin):
+class SourceAdmin(Removal, Steps, GrantedAdmin, PaneledAdmin):
     """Sources with their tables and what can be done with them."""
 
     registry = panels.sources
@@ -143,25 +128,12 @@ class SourceAdmin(GrantedAdmin, PaneledAdmin):
         self, request: HttpRequest, obj: Source | None = None, change: bool = False, **kwargs: Any
     ) -> Any:
         """Return the form with the fields that the connector's settings need."""
-        connector = self._connector(request, obj)
-        values = obj.config if obj else {}
-        fields = settings_form.form_fields(connector.config_schema, values)
-        kept = secrets.kept_secrets(obj) if obj else {}
-        fields |= secret_fields.form_fields(connector, kept)
-        made = type("SourceForm", (SourceForm,), {**fields, "connector": connector})
+        made = source_form.form_for(self._connector(request, obj), obj)
         return super().get_form(request, obj, change=change, **{**kwargs, "form": made})
 
     def get_fieldsets(self, request: HttpRequest, obj: Source | None = None) -> Any:
         """Return names, the settings of the connector, and when it runs."""
-        connector = self._connector(request, obj)
-        names = ("display_name",) if obj else ("slug", "display_name")
-        settings = settings_form.names(connector.config_schema)
-        settings += secret_fields.names(connector)
-        return [
-            (None, {"fields": names}),
-            *([(connector.display_name, {"fields": settings})] if settings else []),
-            ("When", {"fields": ("schedule", "is_paused", "concurrency")}),
-        ]
+        return source_form.fieldsets_for(self._connector(request, obj), obj)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Let the schedule say what it means."""
@@ -188,18 +160,9 @@ class SourceAdmin(GrantedAdmin, PaneledAdmin):
         )
         become(obj, made)
 
-    def delete_model(self, request: HttpRequest, obj: Source) -> None:
-        """Remove the source."""
-        by: Any = request.user
-        sources.remove_source(source=obj, by=by)
-
     def audited_as(self, obj: Source) -> Sequence[str]:
         """Return its name."""
         return [f"source/{obj.slug}"]
-
-    def goes_with(self, obj: Source) -> Sequence[str]:
-        """Say what else is gone."""
-        return summary(obj.tables.count(), "table that must be unregistered first")
 
     # The page ---------------------------------------------------------------------------
 
@@ -261,8 +224,7 @@ class SourceAdmin(GrantedAdmin, PaneledAdmin):
         )
 
     def _connector(self, request: HttpRequest, obj: Source | None) -> connectors.Connector:
-        chosen = obj.source_type if obj else request.GET.get("source_type", "files")
-        return connectors.get(chosen)
+        return source_form.connector_of(request, obj)
 
 
 def _first_line(connector: connectors.Connector) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -95,9 +96,9 @@ def forget_source_secret(request: AuthedRequest, name: str, key: str) -> HttpRes
     return HttpResponse(status=204)
 
 
-def shown(source: Source) -> list[SecretOut]:
-    """Return what is known of the secrets of a source."""
-    kept = secrets.kept_secrets(source)
+def shown(source: Source, found: Mapping[str, SourceSecret] | None = None) -> list[SecretOut]:
+    """Return what is known of the secrets of a source; ``found`` are its rows, if at hand."""
+    kept = secrets.kept_secrets(source) if found is None else found
     return [
         _shown(key, wanted.label, wanted.is_required, kept.get(key))
         for key, wanted in connectors.get(source.source_type).secret_fields.items()

@@ -1,5 +1,15 @@
 """The work over HTTP."""
 
-from extracts.api.runs import admin_router, status_router
+from ninja import Router
+
+from extracts.api.questions import router as questions_router
+from extracts.api.runs import admin_router as runs_admin_router
+from extracts.api.runs import status_router
+from extracts.api.sources import router as sources_router
+
+admin_router = Router()
+admin_router.add_router("", runs_admin_router)
+admin_router.add_router("/admin", questions_router)
+admin_router.add_router("/admin", sources_router)
 
 __all__ = ["admin_router", "status_router"]

@@ -113,6 +113,9 @@ class RunsIn(Schema):
     """Which runs to list."""
 
     limit: int = Field(50, description="How many; at least 1, at most 500.")
+    id: list[UUID] = Field(
+        default_factory=list, max_length=100, description="Only these; may be given several times."
+    )
 
 
 class RunDetailOut(RunOut):
@@ -186,6 +189,8 @@ def trigger_sync(request: AuthedRequest, wanted: Body[Any] = None) -> TriggeredO
 def list_runs(request: HttpRequest, wanted: Query[RunsIn]) -> list[Run]:
     """List the newest runs, at most 500."""
     newest = Run.objects.select_related("table", "source").order_by("-queued_at")
+    if wanted.id:
+        newest = newest.filter(pk__in=wanted.id)
     return list(newest[: max(1, min(wanted.limit, 500))])
 
 

@@ -22,6 +22,7 @@ from catalog.connectors import (
     Reach,
     TableRequest,
 )
+from extracts.connectors import previewing
 from extracts.engine import publish
 from extracts.engine.candidate import Candidate
 from extracts.engine.publish import ValidatedPart
@@ -77,6 +78,17 @@ def discover(arguments: Mapping[str, Any], progress: Progress) -> list[dict[str,
         raise connector.unsupported(Capability.DISCOVER)
     config = connector.config_schema.model_validate(arguments["config"])
     return [asdict(spec) for spec in connector.discover(config, arguments["secrets"])]
+
+
+def preview(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Return the first rows of a table, registered or not, as texts for people."""
+    connector = _connector(arguments)
+    if Capability.PREVIEW not in connector.capabilities:
+        raise connector.unsupported(Capability.PREVIEW)
+    config = connector.config_schema.model_validate(arguments["config"])
+    table = table_request(connector, arguments["table"])
+    found = connector.preview(config, arguments["secrets"], table, arguments["rows"])
+    return previewing.shown(found.slice(0, arguments["rows"]))
 
 
 def table_request(connector: connectors.Connector, given: Mapping[str, Any]) -> TableRequest:

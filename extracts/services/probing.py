@@ -1,108 +1,103 @@
-"""Asking a source something while a person waits: is it reachable, what does it offer."""
+"""Asking a source something while a person waits: is it reachable, what does it offer.
+
+A source may be asked before it is saved: an unsaved ``Source`` with the settings that were
+typed, and ``given`` secrets in place of the kept ones.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
+from pydantic import SecretStr
 
-from access.models import User
-from agnes_site.core.errors import AgnesError
-from agnes_site.core.progress import silent
-from catalog.models import Source, Table, TableName
-from catalog.services import registry, secrets
+from agnes_site.core.progress import Progress, silent
+from catalog.models import Source
+from catalog.services import secrets
+from catalog.services.secrets import NewSecret
 from extracts.engine import process
-from extracts.services import scanning
 from extracts.services.arguments import source_arguments
 
-_PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 60
+PREVIEW_ROWS = 50
+
+
+def never() -> bool:
+    """Say that nobody wants the work to stop."""
+    return False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Offer:
-    """A table that a source offers; ``registered_as`` names the table it is already."""
+class Asker:
+    """Who waits for an answer: is told how far it is, and may lose interest."""
 
-    spec: Mapping[str, Any]
-    registered_as: str = ""
-    name_is_taken: bool = False
+    progress: Progress = silent
+    should_stop: Callable[[], bool] = never
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refused:
-    """A table that could not be registered, and why."""
+class Upstream:
+    """A source as it is to be asked, saved or not, with the secrets that it needs."""
 
-    name: str
-    error: AgnesError
+    arguments: Mapping[str, Any] = field(repr=False)
+    secrets: Mapping[str, SecretStr] = field(repr=False)
+
+    @classmethod
+    def of(cls, source: Source, given: Mapping[str, NewSecret] | None = None) -> Upstream:
+        """Return ``source`` as it can be asked, with ``given`` in place of the secrets it keeps.
+
+        Raises:
+            AgnesError: a secret is missing or cannot be read.
+        """
+        return cls(
+            arguments=source_arguments(source), secrets=secrets.secrets_with(source, given or {})
+        )
 
 
-def test_connection(source: Source) -> str:
-    """Try the connection of a source and return what was found, in a sentence.
+def try_connection(upstream: Upstream, *, asker: Asker | None = None) -> str:
+    """Try the connection and return what was found, in a sentence.
 
     Raises:
         AgnesError: it does not work; the message says why.
     """
-    answer = process.run(
-        process.Job(
-            function="extracts.connectors.work:test",
-            arguments=source_arguments(source),
-            secrets=secrets.secrets_of(source),
-            memory_bytes=settings.CONFIG.run_memory_bytes,
-            timeout_seconds=_PATIENCE_SECONDS,
-        ),
-        progress=silent,
-    )
-    return str(answer["message"])
+    return str(_ask("test", upstream, asker)["message"])
 
 
-def offers(source: Source) -> list[Offer]:
-    """Return what a source offers, and which of it is registered already.
+def discover(upstream: Upstream, *, asker: Asker | None = None) -> list[dict[str, Any]]:
+    """Return the tables that a source offers, as its connector describes them.
 
     Raises:
         AgnesError: the source could not be asked.
     """
-    specs = scanning.discover(source, progress=silent)
-    known = {
-        (table.bucket, table.source_table): table.name
-        for table in source.tables.only("bucket", "source_table", "name")
-    }
-    lowered = [spec["name"].lower() for spec in specs]
-    taken = {name.lower() for name in TableName.objects.values_list("name", flat=True)} & set(
-        lowered
-    )
-    return [
-        Offer(
-            spec=spec,
-            registered_as=known.get((spec["bucket"], spec["source_table"]), ""),
-            name_is_taken=spec["name"].lower() in taken,
-        )
-        for spec in specs
-    ]
+    found: list[dict[str, Any]] = _ask("discover", upstream, asker)
+    return found
 
 
-def register_offers(
-    *, source: Source, wanted: Sequence[str], by: User | None
-) -> tuple[list[Table], list[Refused]]:
-    """Register the offered tables whose upstream ids are ``wanted``; the others stay offered.
+def preview(
+    upstream: Upstream,
+    table: Mapping[str, Any],
+    *,
+    rows: int = PREVIEW_ROWS,
+    asker: Asker | None = None,
+) -> dict[str, Any]:
+    """Return the columns and the first rows of a table, given as a child process is told of it.
 
     Raises:
-        AgnesError: the source could not be asked.
+        AgnesError: the table could not be read; the message says why.
     """
-    made, refused = [], []
-    chosen = set(wanted)
-    for offer in offers(source):
-        spec = offer.spec
-        if spec["upstream_id"] not in chosen or offer.registered_as:
-            continue
-        try:
-            table = registry.register_table(
-                source=source, name=spec["name"], by=by, bucket=spec["bucket"],
-                source_table=spec["source_table"], description=spec["description"],
-                primary_key=list(spec["primary_key"]), options=dict(spec["options"]),
-            )  # fmt: skip
-        except AgnesError as error:
-            refused.append(Refused(name=spec["name"], error=error))
-        else:
-            made.append(table)
-    return made, refused
+    found: dict[str, Any] = _ask("preview", upstream, asker, table=dict(table), rows=rows)
+    return found
+
+
+def _ask(function: str, upstream: Upstream, asker: Asker | None, **arguments: Any) -> Any:
+    asker = asker or Asker()
+    job = process.Job(
+        function=f"extracts.connectors.work:{function}",
+        arguments={**upstream.arguments, **arguments},
+        secrets=upstream.secrets,
+        memory_bytes=settings.CONFIG.run_memory_bytes,
+        timeout_seconds=PATIENCE_SECONDS,
+    )
+    return process.run(job, progress=asker.progress, should_stop=asker.should_stop)

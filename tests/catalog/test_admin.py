@@ -83,7 +83,7 @@ class TestSourcePages:
         )
 
         source = Source.objects.get()
-        assert response.url == page_of(source), "the next step is on its page"
+        assert response.url == f"{list_of('source')}{source.pk}/do/find/", "the next step"
         assert source.config["folder"] == str(tmp_path)
         assert (source.schedule, source.concurrency) == ("every 6h", 3)
         assert AuditEvent.objects.filter(action="source.create").exists()
@@ -142,26 +142,6 @@ class TestSourcePages:
 
         assert paused
         assert not Source.objects.get().is_paused
-
-    def test_keep_a_source_that_tables_come_from(self, pages):
-        table = TableFactory()
-
-        response = pages.post(
-            reverse("admin:catalog_source_delete", args=[table.source.pk]),
-            {"post": "yes"},
-            follow=True,
-        )
-
-        assert Source.objects.exists()
-        assert "Unregister its tables first." in text_of(response)
-
-    def test_remove_a_source(self, pages):
-        source = SourceFactory()
-
-        pages.post(reverse("admin:catalog_source_delete", args=[source.pk]), {"post": "yes"})
-
-        assert not Source.objects.exists()
-        assert AuditEvent.objects.filter(action="source.delete").exists()
 
     def test_say_on_an_empty_list_what_to_do(self, pages):
         response = pages.get(list_of("source"))

@@ -6,7 +6,7 @@ import pytest
 from django import forms
 from pydantic import AfterValidator, Field
 
-from catalog.admin import settings_form
+from catalog.admin import settings_fields, settings_form
 from catalog.connectors import Settings
 
 
@@ -49,7 +49,7 @@ class TestFormFields:
 
         kinds = {name.removeprefix("setting_"): type(field) for name, field in found.items()}
         assert kinds == {
-            "folder": forms.CharField,
+            "folder": settings_fields.Text,
             "port": forms.IntegerField,
             "is_secure": forms.BooleanField,
             "is_sorted": forms.TypedChoiceField,

@@ -5,7 +5,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from access.models import AuditEvent
-from catalog.models import Table
 from extracts.models import Run, RunState
 from extracts.services import runs
 from tests.factories import SourceFactory, TableFactory, publish
@@ -15,14 +14,6 @@ from tests.factories import SourceFactory, TableFactory, publish
 def pages(client, admin):
     client.force_login(admin)
     return client
-
-
-@pytest.fixture
-def csv_source(tmp_path):
-    """A source of two files."""
-    for name in ("orders", "invoices"):
-        (tmp_path / f"{name}.csv").write_text("id,name\n1,a\n2,b\n", encoding="utf-8")
-    return SourceFactory(slug="crm", config={"folder": str(tmp_path)})
 
 
 def page_of(run: Run) -> str:
@@ -178,45 +169,6 @@ class TestSourcePages:
         pages.post(do(source, "extract"))
 
         assert Run.objects.open().filter(source=source, table__isnull=False).count() == 3
-
-    def test_find_what_a_folder_holds(self, pages, csv_source):
-        TableFactory(name="invoices", source=csv_source, source_table="invoices.csv")
-
-        page = text_of(pages.get(do(csv_source, "find")))
-
-        assert "2 found, 1 not registered" in page
-        assert 'value="orders.csv"' in page
-        assert 'value="invoices.csv"' not in page
-
-    def test_register_what_was_chosen_and_extract_it(self, pages, csv_source):
-        pages.post(do(csv_source, "find"), {"table": ["orders.csv"], "extract": "1"})
-
-        table = Table.objects.get()
-        assert (table.name, table.source_table) == ("orders", "orders.csv")
-        assert Run.objects.open().get().table == table
-
-    def test_say_what_could_not_be_registered(self, pages, csv_source):
-        TableFactory(name="orders")
-
-        response = pages.post(
-            do(csv_source, "find"), {"table": ["orders.csv", "invoices.csv"]}, follow=True
-        )
-
-        assert "There is a table named" in text_of(response)
-        assert Table.objects.filter(source=csv_source).get().name == "invoices"
-
-    def test_say_why_a_folder_cannot_be_asked(self, pages):
-        source = SourceFactory(config={"folder": "/nowhere/at/all"})
-
-        response = pages.get(do(source, "find"), follow=True)
-
-        assert response.redirect_chain
-        assert [message.level_tag for message in response.context["messages"]] == ["error"]
-
-    def test_test_the_connection(self, pages, csv_source):
-        response = pages.post(do(csv_source, "test"), follow=True)
-
-        assert "The connection works" in text_of(response)
 
     def test_offer_no_discovery_where_the_connector_has_none(self, pages):
         source = SourceFactory(source_type="external", config={"folder": "/nowhere"})

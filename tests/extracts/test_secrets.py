@@ -12,7 +12,8 @@ from agnes_site.core.errors import AgnesError
 from catalog.models import Incident, IncidentKind
 from catalog.services import secrets
 from extracts.models import Run, RunState
-from extracts.services import extraction, probing, runs
+from extracts.services import extraction, offering, probing, runs
+from extracts.services.probing import Upstream
 from tests.factories import SourceFactory, TableFactory
 
 CANARY = "canary-9d1e 'of' the mine"
@@ -94,13 +95,13 @@ class TestRun:
 
 class TestTestConnection:
     def test_masks_what_the_connector_says_of_them(self, source):
-        assert probing.test_connection(source) == "The vault took ***."
+        assert probing.try_connection(Upstream.of(source)) == "The vault took ***."
 
     def test_masks_them_in_every_part_of_an_error(self, source, caplog):
         set_mood(source, "refusing")
 
         with caplog.at_level(logging.DEBUG), pytest.raises(AgnesError) as caught:
-            probing.test_connection(source)
+            probing.try_connection(Upstream.of(source))
 
         assert caught.value.details == {"said": ["***"]}
         assert "canary" not in f"{caught.value} {caught.value.hint} {caplog.text}"
@@ -108,4 +109,4 @@ class TestTestConnection:
 
 class TestOffers:
     def test_are_asked_for_with_the_secrets(self, source):
-        assert [offer.spec["name"] for offer in probing.offers(source)] == ["lengths"]
+        assert [offer.spec["name"] for offer in offering.ask_offers(source)] == ["lengths"]

@@ -240,5 +240,5 @@ def _spec(name: str, source_table: str, files: Sequence[SourceFile]) -> TableSpe
         source_table=source_table,
         columns=columns,
         bytes=sum(file.path.stat().st_size for file in files),
-        description=problem,
+        problem=problem,
     )

@@ -143,7 +143,7 @@ class TestDiscover:
 
         bad, good = files_connector().discover(FilesConfig(folder=folder), {})
 
-        assert (bad.columns, bad.description) == ((), "bad.csv is empty.")
+        assert (bad.columns, bad.problem) == ((), "bad.csv is empty.")
         assert good.columns
 
     def test_needs_the_folder(self, folder):
