@@ -47,7 +47,7 @@ def form_fields(schema: type[BaseModel], values: Mapping[str, Any]) -> dict[str,
 
 def check(form: forms.BaseForm, schema: type[BaseModel]) -> dict[str, Any]:
     """Return the settings as ``schema`` takes them, with its complaints put at their fields."""
-    values = _given(form.cleaned_data, schema)
+    values = _given(form, schema)
     try:
         checked = schema.model_validate(values)
     except ValidationError as error:
@@ -96,19 +96,20 @@ def _said(problem: Mapping[str, Any]) -> str:
     return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."
 
 
-def _given(cleaned: Mapping[str, Any], schema: type[BaseModel]) -> dict[str, Any]:
+def _given(form: forms.BaseForm, schema: type[BaseModel]) -> dict[str, Any]:
     found = {}
     for setting in settings_in(schema):
-        value = cleaned.get(setting.form_name)
-        if setting.variants or _is_given(setting, value):
+        value = form.cleaned_data.get(setting.form_name)
+        is_typed = setting.form_name in form.data
+        if setting.variants or _is_given(setting, value, is_typed=is_typed):
             found[setting.path] = value
     return gathered(schema, found)
 
 
-def _is_given(setting: Setting, value: Any) -> bool:
+def _is_given(setting: Setting, value: Any, *, is_typed: bool) -> bool:
     """Say whether a value is worth keeping: it is one, and not the default."""
     if value == "" and is_empty_allowed(setting.info):
-        return bool(default_of(setting.info) != "")
+        return is_typed and bool(default_of(setting.info) != "")
     if value in (None, "", []):
         return False
     return setting.info.is_required() or value != to_jsonable_python(default_of(setting.info))

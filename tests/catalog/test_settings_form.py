@@ -1,10 +1,11 @@
+import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
 from django import forms
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from catalog.admin import settings_fields, settings_form
 from catalog.connectors import Settings
@@ -115,3 +116,88 @@ class TestCheck:
         settings_of(form)
 
         assert {name: len(errors) for name, errors in form.errors.items()} == {"setting_folder": 1}
+
+
+class LocalPlace(Settings):
+    kind: Literal["local"] = "local"
+    folder: str
+
+
+class HttpPlace(Settings):
+    model_config = ConfigDict(title="Web address")
+
+    kind: Literal["http"] = "http"
+    url: str
+    retries: int = Field(default=3, json_schema_extra={"more": True})
+
+
+class Tls(Settings):
+    ca: str = ""
+    mode: str = "verify"
+
+
+class Nested(Settings):
+    place: LocalPlace | HttpPlace = Field(discriminator="kind")
+    tls: Tls = Field(default_factory=Tls)
+    quote: Literal['"', "'", ""] = '"'
+    pace: Literal["fast", "slow"] = "fast"
+    pause: int | None = Field(default=None, json_schema_extra={"shown_when": {"pace": ["slow"]}})
+    hosts: tuple[str, ...] = Field(default=(), json_schema_extra={"group": "Network"})
+
+
+class TestNestedSettings:
+    def test_are_laid_flat(self):
+        assert settings_form.names(Nested) == [
+            "setting_place", "setting_place__local__folder", "setting_place__http__url",
+            "setting_place__http__retries", "setting_tls__ca", "setting_tls__mode",
+            "setting_quote", "setting_pace", "setting_pause", "setting_hosts",
+        ]  # fmt: skip
+
+    def test_show_what_fits_the_chosen_variant(self):
+        found = settings_form.form_fields(Nested, {})
+
+        condition = json.loads(found["setting_place__http__url"].widget.attrs["data-only-if"])
+        assert condition == {"name": "setting_place", "values": ["http"]}
+        assert not found["setting_place__http__url"].required
+        assert found["setting_place"].choices == [("local", "Local"), ("http", "Web address")]
+
+    def test_show_what_fits_another_setting(self):
+        found = settings_form.form_fields(Nested, {})
+
+        condition = json.loads(found["setting_pause"].widget.attrs["data-only-if"])
+        assert condition == {"name": "setting_pace", "values": ["slow"]}
+
+    def test_are_filled_from_what_is_kept(self):
+        kept = {"place": {"kind": "http", "url": "https://example.com"}, "tls": {"ca": "x"}}
+
+        found = settings_form.form_fields(Nested, kept)
+
+        assert found["setting_place"].initial == "http"
+        assert found["setting_place__http__url"].initial == "https://example.com"
+        assert found["setting_place__local__folder"].initial is None
+        assert found["setting_tls__ca"].initial == "x"
+
+    def test_become_what_the_schema_takes(self):
+        form = filled(
+            Nested, place="http", place__http__url="https://example.com", tls__ca="x",
+            tls__mode="verify", quote="", pace="fast", place__local__folder="ignored",
+        )  # fmt: skip
+
+        assert settings_of(form, Nested) == {
+            "place": {"kind": "http", "url": "https://example.com"}, "tls": {"ca": "x"},
+            "quote": "",
+        }  # fmt: skip
+
+    def test_complain_at_the_field_of_the_chosen_variant(self):
+        form = filled(Nested, place="local", quote='"', pace="fast")
+
+        settings_of(form, Nested)
+
+        assert list(form.errors) == ["setting_place__local__folder"]
+
+    def test_stand_under_their_headings(self):
+        found = dict(settings_form.fieldsets(Nested, "Files"))
+
+        assert list(found) == ["Files", "More options", "Network"]
+        assert found["More options"]["fields"] == ["setting_place__http__retries"]
+        assert found["More options"]["classes"] == ["collapse"]

@@ -17,7 +17,7 @@ def csv_source(tmp_path):
     folder.mkdir()
     for name in ("orders", "invoices"):
         (folder / f"{name}.csv").write_text("id,name\n1,a\n2,b\n", encoding="utf-8")
-    (folder / "bad.csv").write_text("id,id\n1,2\n", encoding="utf-8")
+    (folder / "bad.csv").touch()
     return SourceFactory(slug="crm", config={"folder": str(folder)})
 
 
@@ -58,7 +58,7 @@ class TestDiscover:
         assert {each["upstream_id"]: each["registered_as"] for each in found} == {
             "bad.csv": None, "invoices.csv": "invoices", "orders.csv": None,
         }  # fmt: skip
-        assert "both named" in found[0]["problem"]
+        assert "empty" in found[0]["problem"]
         assert found[2]["columns"][0] == {"name": "id", "type": "BIGINT"}
 
     def test_proposes_a_free_name_where_one_is_taken(self, admin_api, csv_source):
@@ -95,7 +95,7 @@ class TestPreview:
     def test_says_what_is_wrong_with_a_table(self, admin_api, csv_source):
         response = call(admin_api, "crm/preview", {"source_table": "bad.csv"})
 
-        assert "both named" in response.json()["message"]
+        assert "empty" in response.json()["message"]
 
 
 class TestRegister:
