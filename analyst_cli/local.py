@@ -82,12 +82,18 @@ def explain(
 def _hint_for_missing(
     workspace: Workspace, connection: duckdb.DuckDBPyConnection, name: str
 ) -> str:
-    listed = load_manifest(workspace, server=load(workspace).server)[1].get("tables", {})
+    manifest = load_manifest(workspace, server=load(workspace).server)[1]
+    listed = manifest.get("tables", {})
     by_lower = {each.lower(): entry for each, entry in listed.items()}
     if by_lower.get(name.lower(), {}).get("query_mode") == "remote":
         return f"The rows of {name!r} stay on the server; it cannot be queried locally."
     if name.lower() in by_lower:
         return f"{name!r} has not been pulled yet: run `agnes pull`."
+    if name.lower() in {str(each).lower() for each in manifest.get("waiting", [])}:
+        return (
+            f"You may read {name!r}, but it has no data yet. Once its first extract is done, "
+            "`agnes pull` brings it."
+        )
     rows = connection.execute("SELECT table_name FROM information_schema.tables").fetchall()
     return did_you_mean(name, [row[0] for row in rows])
 

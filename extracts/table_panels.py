@@ -76,15 +76,15 @@ def _plan(tables: Sequence[Table], values: Mapping[str, Any]) -> Iterator[Step]:
     for table in tables:
         if table.query_mode == QueryMode.REMOTE:
             told = "It is remote: nothing of it is copied."
-            yield Step(row=table, text=told, is_possible=False)
+            yield Step(row=table, name=table.name, text=told, is_possible=False)
         elif table.pk in busy:
             told = "It is being extracted already."
-            yield Step(row=table, text=told, is_possible=False)
+            yield Step(row=table, name=table.name, text=told, is_possible=False)
         elif table.is_pinned:
             told = "It is pinned to an older version; release it first."
-            yield Step(row=table, text=told, is_possible=False)
+            yield Step(row=table, name=table.name, text=told, is_possible=False)
         else:
-            yield Step(row=table, text=f"Brought anew from {table.source}.")
+            yield Step(row=table, name=table.name, text=f"Brought anew from {table.source}.")
 
 
 def _now(request: HttpRequest, table: Table) -> SafeString:

@@ -15,6 +15,7 @@ from unfold import widgets
 
 from access.admin.history import HistoriedAdmin
 from access.admin.membership import GroupsInline
+from access.admin.user_bulk import USER_BULK
 from access.models import ADMIN, EVERYONE, AccessToken, Membership, User
 from access.services import groups, users
 from agnes_site.core import human, markup
@@ -55,7 +56,7 @@ class UserAdmin(HistoriedAdmin):
     list_filter = ("is_active", ("memberships__group", OneOfManyFilter))
     search_fields = ("email", "name")
     inlines = (GroupsInline,)
-    actions = ("deactivate_chosen",)
+    bulk = USER_BULK
     buttons = ("deactivate", "activate")
     error_fields = {  # noqa: RUF012 (declared as a class variable in the base)
         "user_exists": "email",
@@ -137,15 +138,6 @@ class UserAdmin(HistoriedAdmin):
         if password:
             users.set_password(user=obj, password=password, by=by)
             self.say(request, f"{obj} has a new password and is signed out everywhere.")
-
-    @admin.action(description="Deactivate the chosen ones")
-    def deactivate_chosen(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
-        """Keep several people out."""
-        by: Any = request.user
-        active = list(chosen.filter(is_active=True))
-        for user in active:
-            groups.set_active(user=user, is_active=False, by=by)
-        self.say(request, f"Deactivated {human.plural(len(active), 'user')}.")
 
     def offered(self, request: HttpRequest, obj: User) -> Sequence[str]:
         """Offer the other state than the present one."""

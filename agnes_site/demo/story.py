@@ -157,7 +157,7 @@ class Story:
     def _pull(self) -> dict[str, Any]:
         if not (self.workspace / ".claude" / "init-complete").exists():
             self._agnes(
-                "init", "--server-url", self.url, "--token-stdin", "--workspace",
+                "init", "--server", self.url, "--token-stdin", "--workspace",
                 str(self.workspace), given=self.people.analyst.token,
             )  # fmt: skip
             brought = sorted((self.workspace / "server" / "parquet").rglob("*.parquet"))

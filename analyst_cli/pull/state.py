@@ -87,7 +87,8 @@ def installed(entry: TableEntry) -> InstalledTable:
 
 def save_manifest(workspace: Workspace, *, server: str, etag: str, body: dict[str, Any]) -> None:
     """Keep a manifest, so that "not modified" can be compared with the files on disk."""
-    kept = {"server": server, "etag": etag, "body": {"tables": body["tables"]}}
+    kept_body = {"tables": body["tables"], "waiting": body.get("waiting") or []}
+    kept = {"server": server, "etag": etag, "body": kept_body}
     write_json(workspace.own / "manifest.json", kept)
 
 

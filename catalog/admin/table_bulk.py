@@ -77,9 +77,9 @@ def setting(
         for table in tables:
             before = getattr(table, name)
             if before == after:
-                yield Step(row=table, text=same, is_possible=False)
+                yield Step(row=table, name=table.name, text=same, is_possible=False)
             else:
-                yield Step(row=table, text=says(before, after))
+                yield Step(row=table, name=table.name, text=says(before, after))
 
     return plan
 
@@ -101,9 +101,14 @@ def _grant_plan(tables: Sequence[Table], values: Values) -> Iterator[Step]:
     )
     for table in tables:
         if table.name in held:
-            yield Step(row=table, text=f"{group} holds this grant already.", is_possible=False)
+            yield Step(
+                row=table,
+                name=table.name,
+                text=f"{group} holds this grant already.",
+                is_possible=False,
+            )
         else:
-            yield Step(row=table, text=f"The members of {group} will read it.")
+            yield Step(row=table, name=table.name, text=f"The members of {group} will read it.")
 
 
 def _grant_effect(tables: Sequence[Table], values: Values) -> str:
@@ -133,6 +138,7 @@ def _unregister_plan(tables: Sequence[Table], values: Values) -> Iterator[Step]:
     for table in tables:
         yield Step(
             row=table,
+            name=table.name,
             text=f"Goes with {human.plural(kept.get(table.pk, 0), 'version')}, its grants and its "
             "aliases. Nobody can read it any more.",
         )

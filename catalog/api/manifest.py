@@ -43,6 +43,7 @@ _DOCUMENTED = {
                                 "tier": "required",
                             }
                         },
+                        "waiting": ["refunds"],
                         "assets": {},
                         "server_time": "2026-01-01T09:00:00+00:00",
                     }

@@ -17,7 +17,7 @@ from catalog.connectors import QueryMode
 from catalog.models import Table, TableName, TablePart
 
 # Counts changes of the shape of the answer, so that old copies are not taken for new ones.
-FORMAT = 1
+FORMAT = 2
 
 
 def capabilities(client_header: str) -> frozenset[str]:
@@ -34,10 +34,14 @@ def etag(caller: Caller, able: frozenset[str]) -> str:
 
 def render(user: User, able: frozenset[str]) -> bytes:
     """Return the manifest of ``user`` as JSON, in time proportional to the tables they may read."""
-    entries = dict(_entries(user, takes_parts="parts" in able))
+    waiting: list[str] = []
+    entries = dict(_entries(user, waiting, takes_parts="parts" in able))
     return orjson.dumps(
-        {"tables": entries, "assets": {}, "server_time": timezone.now().isoformat()}
-    )
+        {
+            "tables": entries, "waiting": waiting, "assets": {},
+            "server_time": timezone.now().isoformat(),
+        }
+    )  # fmt: skip
 
 
 _FIELDS = (
@@ -50,7 +54,10 @@ _FIELDS = (
 _VERSION = _FIELDS.index("current_version__pk")
 
 
-def _entries(user: User, *, takes_parts: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+def _entries(
+    user: User, waiting: list[str], *, takes_parts: bool
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield name and entry of what there is; add to ``waiting`` what has no data yet."""
     readable = Table.objects.readable_by(user)
     rows = list(readable.order_by("name").values_list(*_FIELDS))
     parts = _parts(version__in=readable.values("current_version"))
@@ -65,6 +72,7 @@ def _entries(user: User, *, takes_parts: bool) -> Iterator[tuple[str, dict[str, 
         updated, schema_hash, combined_sha256, combined_md5, combined_bytes,
     ) in rows:  # fmt: skip
         if version is None and mode != QueryMode.REMOTE:
+            waiting.append(name)
             continue
         entry: dict[str, Any] = {
             "hash": "", "updated": updated, "size_bytes": size or 0, "rows": count or 0,

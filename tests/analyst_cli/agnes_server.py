@@ -65,6 +65,7 @@ class AgnesServer:
     folder: Path
     tables: dict[str, Table] = field(default_factory=dict)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
+    waiting: list[str] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     manifest_changes: dict[str, Callable[[dict[str, Any]], None]] = field(default_factory=dict)
@@ -102,7 +103,10 @@ class AgnesServer:
         tables = {name: _entry(table) for name, table in self.tables.items()}
         for change in self.manifest_changes.values():
             change(tables)
-        return {"tables": tables, "assets": {}, "server_time": "2026-01-01T00:00:00Z"}
+        return {
+            "tables": tables, "waiting": self.waiting, "assets": {},
+            "server_time": "2026-01-01T00:00:00Z",
+        }  # fmt: skip
 
 
 def _entry(table: Table) -> dict[str, Any]:

@@ -236,6 +236,17 @@ class TestQueryThatFails:
         assert result.exit_code == 1
         assert "stay on the server" in result.stderr
 
+    def test_says_when_a_table_has_no_data_yet(self, agnes, server, signed_in, monkeypatch):
+        monkeypatch.setenv("AGNES_SERVER", server.url)
+        monkeypatch.setenv("AGNES_TOKEN", server.token)
+        server.waiting = ["Refunds"]
+        agnes("pull")
+
+        result = agnes("query", "FROM refunds")
+
+        assert result.exit_code == 1
+        assert "You may read 'refunds', but it has no data yet." in result.stderr
+
     def test_shows_where_the_error_is(self, agnes):
         result = agnes("query", "SELEC 1")
 

@@ -53,6 +53,12 @@ class TestManifest:
         assert list(entry) == ["events"]
         assert entry["events"]["hash"] == ""
 
+    def test_names_what_is_granted_and_has_no_data_yet(self, api, analyst, grant):
+        grant(analyst, TableFactory(name="orders"))
+        TableFactory(name="salaries")
+
+        assert api.get(URL).json()["waiting"] == ["orders"]
+
     def test_shows_all_to_administrators(self, admin_api):
         publish(TableFactory(name="orders"))
 

@@ -6,7 +6,7 @@ An admin declares what it offers as :class:`BulkAction`; everything else is here
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +40,10 @@ class Step:
     row: Any
     text: str
     is_possible: bool = True
+    name: str = ""
+
+    def __str__(self) -> str:
+        return self.name or str(self.row)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +115,7 @@ def carry_out(action: BulkAction, rows: Sequence[Any], values: Values, *, by: An
             with transaction.atomic():
                 action.do(step.row, values, by)
         except (AgnesError, ValidationError) as error:
-            refused.append(Step(row=step.row, text=said(error), is_possible=False))
+            refused.append(replace(step, text=said(error), is_possible=False))
         else:
             done += 1
     return Outcome(done=done, refused=refused)

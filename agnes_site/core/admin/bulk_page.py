@@ -82,7 +82,7 @@ class BulkAdmin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
         if outcome.done:
             self.message_user(request, f"{action.done}: {self._counted(outcome.done)}.")
         if outcome.refused:
-            reasons = "; ".join(f"{each.row}: {each.text}" for each in outcome.refused[:5])
+            reasons = "; ".join(f"{each}: {each.text}" for each in outcome.refused[:5])
             more = f"; and {len(outcome.refused) - 5:,} more" if len(outcome.refused) > 5 else ""
             told = f"{self._counted(len(outcome.refused))} left as before. {reasons}{more}"
             self.message_user(request, told, messages.WARNING)
@@ -156,7 +156,7 @@ def _form(request: HttpRequest, action: BulkAction) -> forms.Form | None:
 def _listed(steps: Sequence[Step]) -> Any:
     if not steps:
         return ""
-    rows = [[str(step.row), step.text] for step in steps[: bulk.SHOWN]]
+    rows = [[str(step), step.text] for step in steps[: bulk.SHOWN]]
     more = len(steps) - len(rows)
     listed = markup.grid(["Which", "What"], rows)
     return markup.stack(listed, markup.faint(f"and {more:,} more") if more else "")
