@@ -27,7 +27,8 @@ def of_taking(given: Grant) -> str:
     if not effect.concerned:
         told = "Nobody loses it: the group has no members."
         if effect.members:
-            told = f"Nobody loses it: all {_people(effect.members)} have it in another way too."
+            who = f"all {_people(effect.members)} have" if effect.members > 1 else "its member has"
+            told = f"Nobody loses it: {who} it in another way too."
         return f"Take the grant on {what} away from {given.group}? {told}"
     keep = (
         f" {_people(effect.others)} of the group keep it in another way." if effect.others else ""
@@ -48,7 +49,8 @@ def _giving(group: Group, effect: audience.Effect) -> str:
     if not effect.members:
         return f"Nobody is in {group} yet; whoever is added will be able to read it."
     if not effect.concerned:
-        return f"All {_people(effect.members)} in {group} can read it already."
+        who = f"All {_people(effect.members)}" if effect.members > 1 else "The one person"
+        return f"{who} in {group} can read it already."
     already = f"; {effect.others:,} can already" if effect.others else ""
     return (
         f"{_people(effect.members)} in {group} will be able to read it{already}. "

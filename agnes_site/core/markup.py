@@ -216,7 +216,7 @@ def post_button(
 def in_part(url: str, part: str, *, confirm: str = "", ask: str = "") -> SafeString:
     """Return what makes a form post to ``url`` and renew a part of the page with the answer."""
     return format_html(
-        ' hx-post="{}" hx-target="#part-{}" hx-disabled-elt="find button"{}{}',
+        ' hx-post="{}" hx-target="#part-{}" hx-disabled-elt="find button" hx-disinherit="*"{}{}',
         url,
         part,
         format_html(' hx-confirm="{}"', confirm) if confirm else "",

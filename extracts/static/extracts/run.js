@@ -28,7 +28,7 @@
   }
 
   function over() {
-    if (document.querySelector(".ag-part")) document.body.dispatchEvent(new Event("ag-changed"));
+    if (document.querySelector(".ag-part")) document.body.dispatchEvent(new Event("ag-changed", { bubbles: true }));
     else location.reload();
   }
 
