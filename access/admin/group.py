@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -16,7 +17,7 @@ from access.admin.choosing import type_name
 from access.admin.grant import until
 from access.admin.history import HistoriedAdmin
 from access.admin.membership import MembersInline
-from access.models import EVERYONE, Group, User
+from access.models import EVERYONE, Grant, Group, Membership, User
 from access.services import grants, groups
 from agnes_site.core import human, markup
 from agnes_site.core.admin import NextStep, become, button, summary
@@ -27,6 +28,7 @@ class GroupAdmin(HistoriedAdmin):
     """Sets of users that grants are given to."""
 
     list_display = ("name", "description", "member_count", "grant_count", "kind")
+    ordering = ("name",)
     search_fields = ("name", "description")
     fields = ("name", "description")
     inlines = (MembersInline,)
@@ -40,10 +42,13 @@ class GroupAdmin(HistoriedAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         """Return the groups with what their list shows."""
         found: QuerySet[Group] = super().get_queryset(request)
-        active = Q(memberships__user__is_active=True)
+        members = Membership.objects.filter(group=OuterRef("pk"), user__is_active=True)
+        held = Grant.objects.filter(group=OuterRef("pk"))
+        people = members.order_by().values("group").annotate(n=Count("user", distinct=True))
+        given = held.order_by().values("group").annotate(n=Count("pk"))
         return found.annotate(
-            members_total=Count("memberships__user", filter=active, distinct=True),
-            grants_total=Count("grants", distinct=True),
+            members_total=Coalesce(Subquery(people.values("n")), 0),
+            grants_total=Coalesce(Subquery(given.values("n")), 0),
         )
 
     @admin.display(description="members", ordering="members_total")
