@@ -108,6 +108,7 @@ class TestEachOperation:
         table = TableFactory(name="orders")
         publish(table)
         grant(analyst, table)
+        grant(analyst, TableFactory(name="refunds"))
         headers = {"X-Agnes-Client": "agnes/1.0.0; parts"}
 
         real = api.get("/api/sync/manifest", headers=headers).json()
