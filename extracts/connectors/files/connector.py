@@ -28,7 +28,9 @@ from catalog.connectors import (
     TableRequest,
     TableSpec,
 )
+from extracts.connectors.files.excel_reader import sheets_of
 from extracts.connectors.files.fingerprint import Fingerprint
+from extracts.connectors.files.formats import Format, split_sheet
 from extracts.connectors.files.listing import SourceFile, supported_files, table_files
 from extracts.connectors.files.reading import Reader, reader_of
 from extracts.connectors.files.session import batch_rows, is_about_data, suit_width
@@ -41,6 +43,9 @@ from extracts.engine.sorting import sorted_rows
 
 # Changed when the same files would give other rows.
 _READING = 2
+
+# Rows that columns and types are found in where nothing is to be extracted yet.
+_SAMPLE_ROWS = 1_000
 
 _Read = TypeVar("_Read")
 
@@ -76,9 +81,10 @@ class FilesConnector(Connector):
         for source_table, files in _tables(supported_files(folder, folder)):
             is_folder = len(files) > 1
             name = source_table.rpartition("/")[2] if is_folder else files[0].stem
-            slug = slugs.slug(name, taken=taken)
-            taken.add(slug.lower())
-            yield _spec(slug, source_table, files)
+            for sheet in [""] if is_folder else _sheets(files[0]):
+                slug = slugs.slug(f"{name} {sheet}".strip(), taken=taken)
+                taken.add(slug.lower())
+                yield _spec(slug, f"{source_table}#{sheet}" if sheet else source_table, files)
 
     def preview(
         self, config: Settings, secrets: Mapping[str, str], table: TableRequest, rows: int
@@ -86,7 +92,9 @@ class FilesConnector(Connector):
         """Return the first ``rows`` rows as they would be extracted, in the order of the files."""
         files = self._files(config, table)
         with tempfile.TemporaryDirectory() as scratch, session(Path(scratch)) as connection:
-            reader = reader_of(connection, files, table, scratch=Path(scratch))
+            reader = reader_of(
+                connection, files, table, scratch=Path(scratch), look_at=max(rows, _SAMPLE_ROWS)
+            )
             return _with_care(reader, lambda: _first(reader, rows))
 
     def extract(
@@ -115,7 +123,8 @@ class FilesConnector(Connector):
 
     def _files(self, config: Settings, table: TableRequest) -> list[SourceFile]:
         kind = cast("FilesTable", table.options).format
-        return table_files(self._folder(config), table.source_table, kind=kind)
+        name, _ = split_sheet(table.source_table)
+        return table_files(self._folder(config), name, kind=kind)
 
     def _folder(self, config: Settings) -> Path:
         folder = cast("FilesConfig", config).folder
@@ -224,13 +233,29 @@ def _tables(
             yield from _tables(group, name + "/")
 
 
+def _sheets(file: SourceFile) -> list[str]:
+    """Return the sheets of a workbook that has several, else the one empty name."""
+    if file.kind is not Format.EXCEL:
+        return [""]
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            names = sheets_of(file, scratch=Path(scratch))
+        except AgnesError:
+            # What is wrong is said where its columns are looked for.
+            return [""]
+    return names if len(names) > 1 else [""]
+
+
 def _spec(name: str, source_table: str, files: Sequence[SourceFile]) -> TableSpec:
     columns: tuple[ColumnSpec, ...] = ()
     problem = ""
     request = TableRequest(name=name, source_table=source_table, options=FilesTable())
     with tempfile.TemporaryDirectory() as scratch, session(Path(scratch)) as connection:
         try:
-            columns = reader_of(connection, files, request, scratch=Path(scratch)).columns
+            reader = reader_of(
+                connection, files, request, scratch=Path(scratch), look_at=_SAMPLE_ROWS
+            )
+            columns = reader.columns
         except AgnesError as error:
             # One bad file must not hide the others.
             problem = error.message

@@ -46,7 +46,15 @@ _FORMATS = {
     ".csv": Format.CSV,
     ".tsv": Format.TSV,
     ".tab": Format.TSV,
+    ".json": Format.JSON,
+    ".ndjson": Format.NDJSON,
+    ".jsonl": Format.NDJSON,
     ".parquet": Format.PARQUET,
+    ".xlsx": Format.EXCEL,
+    ".xlsm": Format.EXCEL,
+    ".xlsb": Format.EXCEL,
+    ".xls": Format.EXCEL,
+    ".ods": Format.EXCEL,
 }
 _COMPRESSIONS = {".gz": Compression.GZIP, ".zst": Compression.ZSTD}
 
@@ -64,3 +72,12 @@ def named_format(name: str) -> NamedFormat:
         compression=_COMPRESSIONS.get(packed, Compression.NONE),
         suffix=ending + packed,
     )
+
+
+def split_sheet(source_table: str) -> tuple[str, str]:
+    """Return the files of a table and the sheet in them: ``book.xlsx#Orders`` has one."""
+    files, sign, sheet = source_table.rpartition("#")
+    has_sheet = sign and named_format(source_table).format is None
+    if has_sheet and named_format(files).format is Format.EXCEL:
+        return files, sheet
+    return source_table, ""

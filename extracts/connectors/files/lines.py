@@ -43,11 +43,12 @@ class LongLineError(Exception):
 class Lines:
     """Iterates over lines with what ends them.
 
-    ``number`` is that of the last one, ``record`` what was read since :meth:`begin`.
+    ``number`` is that of the last one, ``record`` what was read since :meth:`begin`, ``text`` what
+    all of them come from.
     """
 
     def __init__(self, text: io.TextIOBase) -> None:
-        self._text = text
+        self.text = text
         self._again: deque[str] = deque()
         self.number = 0
         self.record: list[str] = []
@@ -65,7 +66,7 @@ class Lines:
         Raises:
             LongLineError: it is too long.
         """
-        line = self._again.popleft() if self._again else self._text.readline(MAX_LINE)
+        line = self._again.popleft() if self._again else self.text.readline(MAX_LINE)
         if not line:
             raise StopIteration
         self.number += 1
@@ -83,7 +84,7 @@ class Lines:
 
     def _pass_over(self) -> None:
         while True:
-            piece = self._text.readline(MAX_LINE)
+            piece = self.text.readline(MAX_LINE)
             if not piece or piece[-1] in "\r\n":
                 return
 

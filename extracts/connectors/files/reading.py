@@ -12,7 +12,9 @@ import pyarrow as pa
 from agnes_site.core.errors import InvalidInputError
 from catalog.connectors import ColumnSpec, TableRequest
 from extracts.connectors.files.csv_reader import CsvReader
-from extracts.connectors.files.formats import Format
+from extracts.connectors.files.excel_reader import ExcelReader
+from extracts.connectors.files.formats import Format, split_sheet
+from extracts.connectors.files.json_reader import JsonReader
 from extracts.connectors.files.listing import SourceFile
 from extracts.connectors.files.parquet_reader import ParquetReader
 from extracts.connectors.files.rejects import Rejects
@@ -22,12 +24,14 @@ from extracts.connectors.files.settings import FilesTable
 class Reader(Protocol):
     """The rows of one table from its files, one file after the other.
 
-    ``notes`` are what a person should know about the reading, ``rejects`` has the rows that
-    were set aside since :meth:`rows` was called last.
+    ``rejects`` has the rows that were set aside since :meth:`rows` was called last.
     """
 
-    notes: tuple[str, ...]
     rejects: Rejects
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the reading."""
 
     @property
     def columns(self) -> tuple[ColumnSpec, ...]:
@@ -52,14 +56,24 @@ def reader_of(
     table: TableRequest,
     *,
     scratch: Path,
+    look_at: int | None = None,
 ) -> Reader:
     """Return the reader for ``files``, which are all of one kind.
+
+    With ``look_at`` columns and types may be found in that many rows: enough for a preview.
 
     Raises:
         InvalidInputError: a file is not what it should be.
     """
     options = cast("FilesTable", table.options)
+    _, sheet = split_sheet(table.source_table)
+    if sheet and not options.sheet:
+        options = options.model_copy(update={"sheet": sheet})
     kind = files[0].kind
     if kind is Format.PARQUET:
         return ParquetReader(connection, files, options=options, scratch=scratch)
-    return CsvReader(connection, files, options=options, known=table.known_columns, scratch=scratch)
+    known = table.known_columns
+    if kind in (Format.CSV, Format.TSV):
+        return CsvReader(connection, files, options=options, known=known, scratch=scratch)
+    maker = ExcelReader if kind is Format.EXCEL else JsonReader
+    return maker(connection, files, options=options, known=known, scratch=scratch, look_at=look_at)

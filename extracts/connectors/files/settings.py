@@ -129,6 +129,13 @@ class FilesTable(Settings):
     sheet: str = Field(
         default="", max_length=100, description="Excel: name of the sheet; the first if not given."
     )
+    max_workbook_mb: int = Field(
+        default=200,
+        ge=1,
+        le=4_000,
+        description="Excel: how large a workbook may be once it is unpacked, in MB; it is in "
+        "memory as a whole.",
+    )
     bad_rows: BadRows = Field(
         default=BadRows.FAIL,
         description="What becomes of a row that cannot be read: it fails the run, or it is set "
@@ -137,7 +144,7 @@ class FilesTable(Settings):
     max_bad_rows: int = Field(
         default=100,
         ge=1,
-        le=1_000_000,
+        le=100_000,
         description="How many rows may be set aside; one more fails the run.",
     )
 

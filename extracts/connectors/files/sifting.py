@@ -74,7 +74,17 @@ class Sifter:
 
     def _typed(self, rows: pa.Table) -> pa.Table:
         self._connection.register(_TEXT, rows)
-        return self._connection.execute(f"SELECT {self._cast} FROM {_TEXT}").to_arrow_table()  # noqa: S608  quoted
+        query = f"SELECT {self._cast} FROM {_TEXT}"  # noqa: S608  quoted
+        return self._as_json(self._connection.execute(query).to_arrow_table())
+
+    def _as_json(self, rows: pa.Table) -> pa.Table:
+        """Say which columns of text are JSON: DuckDB hands them over as text."""
+        for place, (name, kind) in enumerate(self._types.items()):
+            if kind.kind == "JSON":
+                text = rows.column(place).combine_chunks()
+                column = pa.ExtensionArray.from_storage(pa.json_(pa.string()), text)
+                rows = rows.set_column(place, name, column)
+        return rows
 
     def _bad(self, rows: pa.Table) -> list[tuple[int, int]]:
         """Return each bad row and its first bad column."""

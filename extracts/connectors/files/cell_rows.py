@@ -1,0 +1,149 @@
+"""Rows of typed cells on their way to a table: columns found, types decided, batches cast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from catalog.connectors import ColumnSpec
+from extracts.connectors.files.cells import Looks, text_of
+from extracts.connectors.files.errors import FileUnusableError
+from extracts.connectors.files.fixed_types import fixed_types
+from extracts.connectors.files.names import MAX_COLUMNS, usable
+from extracts.connectors.files.notation import Notation
+from extracts.connectors.files.rejects import Rejects
+from extracts.connectors.files.session import batch_rows as rows_at_once
+from extracts.connectors.files.settings import FilesTable
+from extracts.connectors.files.sifting import Sifter, TextBatch, without
+from extracts.connectors.files.text_types import ColumnType
+
+
+class CellRow(NamedTuple):
+    """One row: the file, its number there, and a value for each key that it has."""
+
+    file: str
+    number: int
+    values: Mapping[str, Any]
+
+
+class CellRows:
+    """The rows of one table whose values have types of their own.
+
+    ``read`` gives all rows from the beginning each time it is called; those that cannot be used
+    go to ``rejects``. A table has the ``declared`` columns whatever its rows have; without any,
+    it keeps those that are ``known``.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Iterator[CellRow]],
+        *,
+        connection: duckdb.DuckDBPyConnection,
+        options: FilesTable,
+        known: Sequence[ColumnSpec],
+        rejects: Rejects,
+        look_at: int | None,
+        declared: Sequence[str] = (),
+    ) -> None:
+        """Look at all rows, or at the first ``look_at``, to find columns and types.
+
+        Raises:
+            FileUnusableError: there are no columns, or too many.
+            TableSettingsError: the settings name a column or a type that does not exist.
+        """
+        self._read = read
+        self._connection = connection
+        self._options = options
+        self._rejects = rejects
+        looks, file = _seen(islice(read(), look_at), declared)
+        kept = [] if declared else [column.name for column in known]
+        keys = _in_order(looks.names, {name.lower(): name for name in kept})
+        if not keys:
+            raise FileUnusableError("There are no rows, and nothing else says what columns are.")
+        names = usable(keys, file=file)
+        self.note = names.note
+        self._names = dict(zip(keys, names.names, strict=True))
+        fixed = fixed_types(names.names, options=options, known=known)
+        notation = Notation.of(options)
+        seen = set(looks.names)
+        self._types = {
+            name: fixed.get(name)
+            or ColumnType(kind=looks.kind(key) if key in seen else "VARCHAR", notation=notation)
+            for key, name in self._names.items()
+        }
+
+    @property
+    def columns(self) -> tuple[ColumnSpec, ...]:
+        """The columns of the table and their types."""
+        return tuple(ColumnSpec(name=name, type=each.kind) for name, each in self._types.items())
+
+    def rows(self) -> pa.RecordBatchReader:
+        """Return all rows from the beginning."""
+        self._rejects.restart()
+        sifter = Sifter(self._connection, self._types, self._rejects)
+        found = (sifter.typed(batch) for batch in self._batches())
+        batches = (batch for table in found for batch in table.to_batches())
+        return pa.RecordBatchReader.from_batches(sifter.schema, batches)
+
+    def _batches(self) -> Iterator[TextBatch]:
+        rows = self._read()
+        size = rows_at_once(len(self._types))
+        while some := list(islice(rows, size)):
+            start = 0
+            for place in range(1, len(some) + 1):
+                if place == len(some) or some[place].file != some[start].file:
+                    yield self._batch(some[start:place])
+                    start = place
+
+    def _batch(self, rows: Sequence[CellRow]) -> TextBatch:
+        kinds = [(key, self._types[name].kind) for key, name in self._names.items()]
+        texts = [[text_of(row.values.get(key), kind=kind) for row in rows] for key, kind in kinds]
+        try:
+            columns = [pa.array(column, pa.string()) for column in texts]
+        except UnicodeEncodeError:
+            good = [row for row in rows if self._can_be_written(row)]
+            return self._batch(good)
+        nulls = self._options.null_strings
+        return TextBatch(
+            file=rows[0].file if rows else "",
+            numbers=[row.number for row in rows],
+            columns=[without(column, nulls) if nulls else column for column in columns],
+        )
+
+    def _can_be_written(self, row: CellRow) -> bool:
+        for key, name in self._names.items():
+            text = text_of(row.values.get(key), kind="JSON") or ""
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                self._rejects.add(
+                    file=row.file,
+                    row=row.number,
+                    column=name,
+                    reason="the text holds half of a letter",
+                    text=text,
+                )
+                return False
+        return True
+
+
+def _seen(rows: Iterator[CellRow], declared: Sequence[str]) -> tuple[Looks, str]:
+    looks, file = Looks(), ""
+    looks.see(dict.fromkeys(declared))
+    for row in rows:
+        file = file or row.file
+        looks.see(row.values)
+        if len(looks) > MAX_COLUMNS:
+            usable(looks.names, file=row.file)
+    return looks, file
+
+
+def _in_order(found: Sequence[str], known: Mapping[str, str]) -> list[str]:
+    """Return all keys: the known ones first, so that the order does not follow the rows."""
+    spelled = {key.lower(): key for key in reversed(found)}
+    first = [spelled.get(lower, name) for lower, name in known.items()]
+    return [*first, *(key for key in found if key not in set(first))]
