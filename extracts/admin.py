@@ -18,8 +18,9 @@ from agnes_site.core.admin import NextStep, OneOfManyFilter, ReadOnlyAdmin, butt
 from agnes_site.core.admin.parts import joined
 from agnes_site.core.markup import Tone
 from extracts.models import Run, RunKind, RunTrigger
+from extracts.rejected_panel import rejected_card
 from extracts.services import runs
-from extracts.shown import live, page_of, state_badge, took
+from extracts.shown import live, page_of, set_aside, state_badge, took
 
 
 @admin.register(Run)
@@ -70,6 +71,7 @@ class RunAdmin(ReadOnlyAdmin):
     def told(self, run: Run) -> SafeString:
         """Show the first words of an error, or where it is."""
         text = run.error_message or (f"{run.phase} {run.message}".strip() if run.is_open else "")
+        text = text or set_aside(run)
         return markup.faint(text if len(text) <= 90 else f"{text[:89]}…")
 
     @admin.action(description="Run the chosen ones again")
@@ -107,6 +109,7 @@ class RunAdmin(ReadOnlyAdmin):
                 aside=self.button_bar(request, obj),
             ),
             _error(obj),
+            rejected_card(obj),
             markup.card("Log", _log(obj)),
         )
 
@@ -133,6 +136,7 @@ def _facts(run: Run) -> SafeString:
             ("Started", markup.when(run.started_at, never="not yet")),
             ("Took", took(run)),
             ("Rows", format_html('<span data-run="rows">{}</span>', human.number(run.rows))),
+            ("Set aside", human.number(run.rejected_rows)),
             ("Size", human.size(run.bytes)),
             ("Version", run.version_number or markup.NOTHING),
             ("Attempt", run.attempt or markup.NOTHING),

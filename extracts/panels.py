@@ -19,7 +19,7 @@ from catalog import panels
 from catalog.connectors import QueryMode
 from catalog.models import Source, Table
 from catalog.panels import Action, ListColumn, Panel, Trial
-from extracts import finding, table_panels
+from extracts import finding, rejected_panel, table_panels
 from extracts.models import Run
 from extracts.services import runs
 from extracts.shown import page_of, runs_grid, state_badge
@@ -28,6 +28,7 @@ from extracts.shown import page_of, runs_grid, state_badge
 def register_all() -> None:
     """Tell the catalog's pages about runs."""
     table_panels.register()
+    rejected_panel.register()
     panels.tables.add(ListColumn(key="last_run", title="last run", values=_last_of_tables))
     panels.sources.add(
         Action(key="find", label="Find tables", icon="search", is_main=True, is_page=True,

@@ -62,8 +62,13 @@ def _reason(run: Run) -> SafeString:
 
 
 def _told(run: Run) -> SafeString | str:
-    text = run.error_message[:160] or (run.phase if run.is_open else "")
+    text = run.error_message[:160] or (run.phase if run.is_open else "") or set_aside(run)
     return markup.faint(text) if text else ""
+
+
+def set_aside(run: Run) -> str:
+    """Return how many rows a run could not read, if there were any."""
+    return f"{human.plural(run.rejected_rows, 'row')} set aside" if run.rejected_rows else ""
 
 
 def took(run: Run) -> str:

@@ -15,6 +15,7 @@ from extracts.services import (
     leases,
     questions,
     regeneration,
+    rejected,
     runs,
     scanning,
     scheduling,
@@ -62,5 +63,6 @@ def collect_garbage() -> None:
             retention.collect_garbage(
                 store=settings.LAYOUT.store, older_than_seconds=config.kept_file_seconds
             )
+            rejected.sweep()
     except leases.LeaseTakenError:
         return

@@ -90,6 +90,11 @@ class Layout:
         return self.root / "tmp"
 
     @property
+    def quarantine(self) -> Path:
+        """Rows that could not be read, a file for each run that set some aside."""
+        return self.root / "quarantine"
+
+    @property
     def files(self) -> Path:
         """Where people put files for sources to read."""
         return self.root / "files"
@@ -97,7 +102,7 @@ class Layout:
     @property
     def own(self) -> tuple[Path, ...]:
         """What only the server itself reads, whatever is configured."""
-        return (self.state, self.store, self.extracts, self.analytics, self.tmp)
+        return (self.state, self.store, self.extracts, self.analytics, self.tmp, self.quarantine)
 
     @property
     def broker(self) -> Path:

@@ -12,17 +12,18 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 from django.db import close_old_connections
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import FileResponse, HttpRequest, StreamingHttpResponse
 from ninja import Body, Query, Router, Schema
 from pydantic import ConfigDict, Field
 
 from access.auth import AuthedRequest
+from access.services import audit
 from agnes_site.core.errors import ConflictError, InvalidInputError, NotFoundError
 from catalog.connectors import QueryMode
 from catalog.models import Table
 from catalog.services import registry
 from extracts.models import Run, RunTrigger
-from extracts.services import runs, scanning
+from extracts.services import rejected, runs, scanning
 
 admin_router = Router(tags=["runs"])
 status_router = Router(tags=["runs"])
@@ -64,7 +65,7 @@ class RunOut(Schema):
                 "id": "5f1c8a52-3d3e-4f6e-9a58-0f6b2f0f7c10", "table": "orders", "source": "shop",
                 "kind": "extract", "trigger": "api", "state": "running", "phase": "extract",
                 "done": 400_000, "total": 1_000_000, "message": "", "rows": None, "bytes": None,
-                "version": None, "attempt": 1, "error": None,
+                "rejected_rows": 0, "version": None, "attempt": 1, "error": None,
                 "queued_at": "2026-01-01T08:00:00Z", "started_at": "2026-01-01T08:00:01Z",
                 "finished_at": None,
             }
@@ -83,6 +84,7 @@ class RunOut(Schema):
     message: str
     rows: int | None
     bytes: int | None
+    rejected_rows: int = Field(description="Rows that could not be read and were set aside.")
     version: int | None
     attempt: int
     error: dict[str, str] | None = Field(description="code, message and hint of a failed run.")
@@ -116,6 +118,22 @@ class RunsIn(Schema):
     id: list[UUID] = Field(
         default_factory=list, max_length=100, description="Only these; may be given several times."
     )
+
+
+class RejectedRowOut(Schema):
+    """One row that could not be read."""
+
+    file: str = Field(description="Name of the file, as the source has it.")
+    row: int = Field(description="Its number in the file, from 1, the header included.")
+    column: str = Field(description="The column that is wrong; empty if it is the whole row.")
+    reason: str = Field(description="What is wrong with it.")
+    text: str = Field(description="The row as it is in the file, cut after 1 000 characters.")
+
+
+class RejectedIn(Schema):
+    """How many rows to list."""
+
+    limit: int = Field(100, description="How many; at least 1, at most 1 000.")
 
 
 class RunDetailOut(RunOut):
@@ -215,6 +233,35 @@ def follow_run(request: HttpRequest, run_id: UUID) -> StreamingHttpResponse:
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"
     return response
+
+
+@admin_router.get(
+    "/runs/{run_id}/rejected", response=list[RejectedRowOut], operation_id="list_rejected_rows"
+)
+def list_rejected_rows(
+    request: HttpRequest, run_id: UUID, wanted: Query[RejectedIn]
+) -> list[rejected.RejectedRow]:
+    """List the first rows that a run could not read and set aside."""
+    return rejected.first_rows(_find(run_id), limit=max(1, min(wanted.limit, 1_000)))
+
+
+@admin_router.get(
+    "/runs/{run_id}/rejected/download",
+    operation_id="download_rejected_rows",
+    openapi_extra={"responses": {200: {"content": {"application/x-ndjson": {}}}}},
+)
+def download_rejected_rows(request: AuthedRequest, run_id: UUID) -> FileResponse:
+    """Send all rows that a run set aside, as a line of JSON each."""
+    run = _find(run_id)
+    file = rejected.opened(run)
+    audit.record(
+        action="run.rejected_download", resource=f"run/{run.pk}", actor=request.user,
+        after={"rows": run.rejected_rows},
+    )  # fmt: skip
+    name = f"{run.table or 'rows'}-set-aside.ndjson"
+    return FileResponse(
+        file, as_attachment=True, filename=name, content_type="application/x-ndjson"
+    )
 
 
 @admin_router.post("/runs/{run_id}/cancel", response=RunOut, operation_id="cancel_run")

@@ -170,4 +170,11 @@ def _answer(
         "state": dict(result.state),
         "combined": asdict(combined) if combined else None,
         "notes": list(notes),
+        "rejected": _rejected(result),
     }
+
+
+def _rejected(result: ExtractResult) -> dict[str, Any] | None:
+    if result.rejected is None:
+        return None
+    return {"path": str(result.rejected.path), "rows": result.rejected.rows}

@@ -10,6 +10,7 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from agnes_site.core import human
 from agnes_site.core.config import Config
 from agnes_site.core.errors import AgnesError
 from agnes_site.core.storage import Layout, as_storage_error, remove_folder
@@ -22,7 +23,7 @@ from extracts.engine import process
 from extracts.engine.process import ChildStoppedError
 from extracts.engine.publish import ValidatedPart
 from extracts.models import Run, RunKind, RunState
-from extracts.services import publication, regeneration, runs, scanning, scheduling
+from extracts.services import publication, regeneration, rejected, runs, scanning, scheduling
 from extracts.services.arguments import source_arguments
 from extracts.services.publication import Candidate
 from extracts.services.runs import Holding, LeaseLostError
@@ -98,6 +99,7 @@ def _extract(holding: Holding) -> None:
         holding.progress("publish", message="Storing and publishing.")
         candidate = _candidate(answer)
         version, is_new = publication.publish(table=run.table, run=run, candidate=candidate)
+        set_aside = _keep_rejected(holding, answer["rejected"])
     finally:
         remove_folder(folder)
     holding.note(
@@ -108,10 +110,19 @@ def _extract(holding: Holding) -> None:
     if is_new and run.source is not None:
         regeneration.request(run.source)
     run.table.refresh_from_db()
-    _succeed(holding, run.table)
+    _succeed(holding, run.table, set_aside=set_aside)
 
 
-def _succeed(holding: Holding, table: Table) -> None:
+def _keep_rejected(holding: Holding, given: Mapping[str, Any] | None) -> int:
+    """Keep the rows that the connector set aside; return how many there are."""
+    if given is None:
+        return 0
+    rejected.keep(holding.run, Path(given["path"]))
+    holding.note(f"Set aside {human.plural(given['rows'], 'row')} that could not be read.")
+    return int(given["rows"])
+
+
+def _succeed(holding: Holding, table: Table, *, set_aside: int = 0) -> None:
     publication.end_hold(table)
     version = table.current_version
     is_ours = holding.finish(
@@ -119,6 +130,7 @@ def _succeed(holding: Holding, table: Table) -> None:
         rows=version.rows if version else 0,
         bytes=version.bytes if version else 0,
         version_number=version.number if version else None,
+        rejected_rows=set_aside,
     )
     if is_ours:
         scheduling.record_success(holding.run)

@@ -65,9 +65,9 @@ class Sifter:
         bad = self._bad(rows)
         for row, place in bad:
             self._reject(batch, rows, row, place)
-        is_good = pa.array([True] * rows.num_rows).to_numpy(zero_copy_only=False)
-        is_good[[row for row, _ in bad]] = False
-        return self._typed(rows.filter(pa.array(is_good)))
+        bad_rows = {row for row, _ in bad}
+        is_good = pa.array([row not in bad_rows for row in range(rows.num_rows)], pa.bool_())
+        return self._typed(rows.filter(is_good))
 
     def _table(self, columns: Sequence[pa.Array[Any]]) -> pa.Table:
         return pa.table(dict(zip(self._places, columns, strict=True)))
