@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -124,8 +124,13 @@ def connected(
                 f"(TYPE postgres, READ_ONLY, SECRET {_SECRET})"
             )
             connection.execute("BEGIN")
-        upstream.values(f"SELECT {', '.join(_settings(config))}")
-        yield upstream
+        try:
+            upstream.values(f"SELECT {', '.join(_settings(config))}")
+            yield upstream
+        finally:
+            # Left to the end of the connection, it ends the process if the server is gone.
+            with suppress(duckdb.Error):
+                connection.execute("ROLLBACK")
 
 
 def _create_secret(config: PostgresConfig, secrets: Mapping[str, str]) -> str:

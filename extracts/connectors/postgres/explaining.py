@@ -30,12 +30,18 @@ _MEANINGS: tuple[tuple[str, type[AgnesError], str], ...] = (
     ("no pg_hba.conf entry", SignInRefusedError,
      "The server lets nobody in from here: add a line for {user} and this address to its "
      "pg_hba.conf. If it says 'no encryption', choose sslmode 'require' in the source."),
+    ("pg_hba.conf rejects", SignInRefusedError,
+     "The server's pg_hba.conf refuses {user} from here. If it says 'no encryption', choose "
+     "sslmode 'require' in the source."),
     ("server does not support SSL", EncryptionError,
      "Turn on SSL at the server, or choose another sslmode in the source."),
     ("certificate verify failed", EncryptionError,
      "Give the certificate of the authority that signed the server's in the source."),
     ("does not match host name", EncryptionError,
      "Use the host name that the server's certificate is made for, or sslmode 'verify-ca'."),
+    ("unexpected eof", SourceInterruptedError, ""),
+    ("closed unexpectedly", SourceInterruptedError, ""),
+    ("SSL SYSCALL error", SourceInterruptedError, ""),
     ("root certificate", EncryptionError, ""),
     ("SSL error", EncryptionError, ""),
     ("password authentication failed", SignInRefusedError,
@@ -98,7 +104,7 @@ def explained(text: str, *, config: PostgresConfig, relation: Relation | None = 
         )
     denied = _DENIED.search(said)
     if denied and denied[1] != "database":
-        return _right_missing(said, denied[1], denied[2], config)
+        return _right_missing(said, denied[1], denied[2], config, relation)
     for part, kind, hint in _MEANINGS:
         if part in text:
             return _error(kind, said, hint.format(user=config.user), relation)
@@ -133,12 +139,15 @@ def _error(kind: type[AgnesError], said: str, hint: str, relation: Relation | No
     return kind(message, hint=hint or None)
 
 
-def _right_missing(said: str, kind: str, name: str, config: PostgresConfig) -> RightMissingError:
-    user = quote_identifier(config.user)
-    name = name.strip().partition("\n")[0]
+def _right_missing(
+    said: str, kind: str, name: str, config: PostgresConfig, relation: Relation | None
+) -> RightMissingError:
+    said, name = said.partition("\n")[0], quote_identifier(name.strip().partition("\n")[0])
     right = "USAGE ON SCHEMA" if kind == "schema" else "SELECT ON"
+    if relation is not None and relation.origin.endswith(f".{name}"):
+        name = relation.origin
     return RightMissingError(
-        f"PostgreSQL: {said.partition(chr(10))[0]}",
-        hint=f"Ask the owner of the database to run: GRANT {right} {quote_identifier(name)} "
-        f"TO {user}; then run again.",
+        f"PostgreSQL: {said}",
+        hint=f"Ask the owner of the database to run: GRANT {right} {name} TO "
+        f"{quote_identifier(config.user)}; then run again.",
     )
