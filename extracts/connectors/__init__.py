@@ -7,3 +7,4 @@ from catalog.connectors import register
 register("extracts.connectors.files.connector:FilesConnector")
 register("extracts.connectors.external.connector:ExternalConnector")
 register("extracts.connectors.postgres.connector:PostgresConnector")
+register("extracts.connectors.sqlite.connector:SqliteConnector")

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from agnes_site.core.sql import quote_identifier
 from extracts.connectors.database.relation import Relation, typed
 from extracts.connectors.database.upstream import Upstream, batch_rows
 from extracts.engine.keys import OutOfOrderError, checked_keys, without_nulls
@@ -47,7 +46,7 @@ def in_order(
     if not key:
         return write(typed(upstream.rows(relation, where=wanted.where), relation))
     if _sorts(relation, key):
-        order = [quote_identifier(name) for name in key]
+        order = [upstream.ordered(relation.column(name, role="key")) for name in key]
         rows = upstream.rows(relation, where=wanted.where, order=order)
         try:
             return write(_checked(rows, wanted, is_sorted=False))

@@ -85,10 +85,10 @@ class Relation:
 
 def duckdb_select(relation: Relation, upstream: str) -> str:
     """Return DuckDB's query over ``upstream``, which gives the columns as the database has them."""
-    items = (
-        f"{column.cast.format(quote_identifier(column.name))} AS {quote_identifier(column.name)}"
-        for column in relation.columns
-    )
+    items = []
+    for column in relation.columns:
+        quoted = quote_identifier(column.name)
+        items.append(f"{column.cast.replace('{}', quoted)} AS {quoted}")
     return f"SELECT {', '.join(items)} FROM {upstream}"  # noqa: S608  quoted
 
 

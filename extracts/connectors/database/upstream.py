@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from agnes_site.core.errors import AgnesError
 from agnes_site.core.sql import quote_identifier
+from extracts.connectors.database.errors import ValueUnreadableError
 from extracts.connectors.database.relation import Relation, SourceColumn, duckdb_select
 
 _VECTOR_ROWS = 2048
@@ -30,6 +31,10 @@ class Upstream(ABC):
     @abstractmethod
     def explain(self, error: Exception, relation: Relation | None = None) -> AgnesError:
         """Say what a failure means; ``relation`` is what was being read."""
+
+    def ordered(self, column: SourceColumn) -> str:
+        """Return SQL to sort rows by a column, nulls last."""
+        return quote_identifier(column.name)
 
     @abstractmethod
     def compared(self, column: SourceColumn) -> str:
@@ -102,7 +107,23 @@ class Upstream(ABC):
         self, reader: pa.RecordBatchReader, relation: Relation
     ) -> Iterator[pa.RecordBatch]:
         with self.explained(relation):
-            yield from reader
+            for batch in reader:
+                _refuse_broken_texts(batch, relation)
+                yield batch
+
+
+def _refuse_broken_texts(batch: pa.RecordBatch, relation: Relation) -> None:
+    """Refuse bytes that are no UTF-8: some databases let them into their texts."""
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if pa.types.is_string(column.type):
+            try:
+                column.validate(full=True)
+            except pa.ArrowInvalid as error:
+                raise ValueUnreadableError(
+                    f"Column {name} of {relation.label} holds a text that is not UTF-8.",
+                    hint="Mend the text at its source, or convert the column to bytes there.",
+                    column=name,
+                ) from error
 
 
 def select(
