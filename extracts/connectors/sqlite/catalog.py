@@ -105,7 +105,7 @@ def query_relation(
     origin = f"({sql}\n) AS {SOURCE}"
     with upstream.explained():
         described = upstream.connection.execute(
-            f"SELECT * FROM {upstream.run(f'SELECT * FROM {origin}')} LIMIT 0"  # noqa: S608
+            f"SELECT * FROM {upstream.run(f'SELECT * FROM {origin}')} LIMIT 0"  # noqa: S608  quoted
         ).description
     names = [str(each[0]) for each in described or ()]
     found = _found(upstream, origin, names, sample)
