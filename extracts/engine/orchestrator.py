@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from agnes_site.core.failpoints import failpoint
 from agnes_site.core.sql import quote_identifier, quote_literal, quote_literals
 from agnes_site.core.storage import fsync_file, fsync_folder
 from catalog.connectors import QueryMode
+from extracts.engine.remote_views import RemoteView, standing_in
 
 LINK_NAME = "server.duckdb"
 
@@ -28,6 +29,8 @@ _GENERATION = re.compile(r"server\.(\d{1,18})\.duckdb")
 _LEFT_OVER = re.compile(r"server\..*(?:\.tmp|\.wal)")
 # Schemas that DuckDB has itself. A source of such a name gets one that no source can have.
 _TAKEN_SCHEMAS = frozenset(["main", "temp", "pg_catalog", "information_schema"])
+_UNKNOWN = "Its columns are not known yet: its remote catalog could not be attached."
+_STRANGE = "Its columns at the source have types that DuckDB does not know."
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -44,12 +47,13 @@ class AnalyticsDamagedError(AgnesError):
 
 @dataclass(frozen=True, kw_only=True)
 class TableViews:
-    """A served table: its names and the stored files it consists of, none if it is remote."""
+    """A served table: its names, and the stored files it consists of or where it is remote."""
 
     name: str
     files: tuple[Path, ...] = ()
     aliases: tuple[str, ...] = ()
     query_mode: QueryMode = QueryMode.LOCAL
+    remote: RemoteView | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,19 +187,22 @@ def _drop(connection: duckdb.DuckDBPyConnection, source: str) -> None:
 def _create(connection: duckdb.DuckDBPyConnection, views: SourceViews) -> Iterator[ViewLeftOut]:
     schema = _schema(views.source)
     connection.execute(f"CREATE SCHEMA analytics.{quote_identifier(schema)}")
-    for table in views.tables:
-        reason = _objection(table)
-        for name in () if reason else (table.name, *table.aliases):
-            problem = _create_views(connection, schema, name, table.files)
-            if problem:
-                yield ViewLeftOut(source=views.source, name=name, reason=problem)
-        if reason:
-            yield ViewLeftOut(source=views.source, name=table.name, reason=reason)
+    remote = [table.remote for table in views.tables if table.remote]
+    with standing_in(connection, remote) as usable:
+        for table in views.tables:
+            reason = _objection(table, usable)
+            for name in () if reason else (table.name, *table.aliases):
+                problem = _create_views(connection, schema, name, _rows_of(table))
+                if problem:
+                    yield ViewLeftOut(source=views.source, name=name, reason=problem)
+            if reason:
+                yield ViewLeftOut(source=views.source, name=table.name, reason=reason)
 
 
-def _objection(table: TableViews) -> str:
+def _objection(table: TableViews, usable: Collection[RemoteView]) -> str:
     if table.query_mode is QueryMode.REMOTE:
-        return "Its remote catalog cannot be attached: its DuckDB extension is not installed."
+        known = table.remote is not None
+        return "" if table.remote in usable else _STRANGE if known else _UNKNOWN
     if not table.files:
         return "The table has no files."
     if not all(path.is_file() for path in table.files):
@@ -203,15 +210,20 @@ def _objection(table: TableViews) -> str:
     return ""
 
 
+def _rows_of(table: TableViews) -> str:
+    """Return what stands behind FROM in the views of a table."""
+    if table.remote is not None:
+        return table.remote.place
+    paths = [str(path.absolute()) for path in table.files]
+    if len(paths) == 1:
+        return f"read_parquet({quote_literal(paths[0])})"
+    return f"read_parquet({quote_literals(paths)}, union_by_name = true)"
+
+
 def _create_views(
-    connection: duckdb.DuckDBPyConnection, schema: str, name: str, files: Iterable[Path]
+    connection: duckdb.DuckDBPyConnection, schema: str, name: str, source: str
 ) -> str:
     """Make the views of one name in ``main`` and in ``schema``; return what went wrong."""
-    paths = [str(path.absolute()) for path in files]
-    if len(paths) == 1:
-        source = f"read_parquet({quote_literal(paths[0])})"
-    else:
-        source = f"read_parquet({quote_literals(paths)}, union_by_name = true)"
     # Both or none: what is in the schema of a source is what it owns in `main`.
     connection.execute("BEGIN")
     try:

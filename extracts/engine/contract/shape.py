@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from agnes_site.core.slugs import is_slug
 from catalog.connectors import QueryMode
+from extracts.engine.remote_views import RemoteView
 
 EXTRACT_NAME = "extract.duckdb"
 META = "_meta"
@@ -33,7 +34,8 @@ class ExtractTable:
     """A table as our own extract shows it; ``extracted_at`` is an aware time.
 
     A table of one file has it as ``<name>.parquet``, a table of several has them in a folder of
-    its name: see :func:`data_file_name`. A remote table has none.
+    its name: see :func:`data_file_name`. A remote table has none, but a ``remote`` view once its
+    columns are known.
     """
 
     name: str
@@ -43,6 +45,7 @@ class ExtractTable:
     query_mode: QueryMode = QueryMode.LOCAL
     description: str = ""
     files: tuple[DataFile | tuple[str, Path], ...] = ()
+    remote: RemoteView | None = None
 
     def __post_init__(self) -> None:
         """Refuse a name or a file name that would reach outside of the table's own place."""

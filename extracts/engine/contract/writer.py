@@ -19,6 +19,7 @@ from catalog.connectors import Attach, QueryMode
 from extracts.engine.contract.folder import ExtractFolder
 from extracts.engine.contract.opening import connect
 from extracts.engine.contract.shape import EXTRACT_NAME, RESERVED, ExtractTable, LeftOut
+from extracts.engine.remote_views import standing_in
 
 _META_TABLE = """
     CREATE TABLE _meta (
@@ -174,14 +175,19 @@ def _fill(
     connection.execute(_META_TABLE)
     left_out = []
     shown = []
-    for table in tables:
-        try:
-            if table.files:
-                connection.execute(_view_sql(table, data))
-        except duckdb.Error:
-            left_out.append(LeftOut(table=table.name, reason="Its files are not readable Parquet."))
-        else:
-            shown.append(table)
+    views = [table.remote for table in tables if table.remote]
+    with standing_in(connection, views) as usable:
+        for table in tables:
+            try:
+                if table.files:
+                    connection.execute(_view_sql(table, data))
+                elif table.remote in usable:
+                    connection.execute(_remote_view_sql(table))
+            except duckdb.Error:
+                reason = "Its files are not readable Parquet."
+                left_out.append(LeftOut(table=table.name, reason=reason))
+            else:
+                shown.append(table)
     # As Arrow: DuckDB takes a thousand rows this way in the time of one by parameters.
     connection.register("shown", _meta(shown))
     connection.execute("INSERT INTO _meta FROM shown")
@@ -210,6 +216,11 @@ def _view_sql(table: ExtractTable, data: Path) -> str:
     else:
         source = f"read_parquet({quote_literals(paths)}, union_by_name = true)"
     return f"CREATE VIEW {quote_identifier(table.name)} AS SELECT * FROM {source}"  # noqa: S608 - all quoted
+
+
+def _remote_view_sql(table: ExtractTable) -> str:
+    assert table.remote is not None
+    return f"CREATE VIEW {quote_identifier(table.name)} AS SELECT * FROM {table.remote.place}"  # noqa: S608 - all quoted
 
 
 def _sha256(path: Path) -> str:
