@@ -164,17 +164,21 @@ def _runs(request: HttpRequest, table: Table) -> SafeString:
 
 def _preview(request: HttpRequest, table: Table) -> SafeString:
     if table.query_mode == QueryMode.REMOTE:
-        return _said("Nothing of a remote table is kept here: its rows stay at its source.")
+        return _rows(previewing.first_remote_rows(table), "as its source has them now")
     version = table.current_version
     if version is None:
         return _said("No data yet. “Extract now” brings the first version; then rows are here.")
     found = previewing.first_rows(version)
     if not found.rows:
         return _said(f"Version {version.number} has columns, and no rows.")
+    return _rows(found, f"of {human.number(version.rows)}")
+
+
+def _rows(found: previewing.Preview, of: str) -> SafeString:
     head = format_html_join("", '<th scope="col">{}</th>', ((name,) for name in found.columns))
     body = format_html_join("", "<tr>{}</tr>", ((_cells(row),) for row in found.rows))
     hidden = found.total_columns - len(found.columns)
-    shown = f"{human.plural(len(found.rows), 'row')} of {human.number(version.rows)}"
+    shown = f"{human.plural(len(found.rows), 'row')} {of}"
     if hidden > 0:
         shown += f", {len(found.columns)} of {found.total_columns:,} columns"
     grid = format_html(

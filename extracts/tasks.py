@@ -16,6 +16,7 @@ from extracts.services import (
     questions,
     regeneration,
     rejected,
+    remote,
     runs,
     scanning,
     scheduling,
@@ -37,6 +38,8 @@ def sweep() -> None:
     """Ring for runs without a worker and for sources whose faces are behind."""
     runs.sweep()
     regeneration.request_behind()
+    for source in remote.due(now=timezone.now()):
+        regeneration.request(source)
     extraction.sweep_staging()
 
 

@@ -18,6 +18,7 @@ class IncidentKind(models.TextChoices):
 
     HELD = "held", "A candidate was not published"
     FOREIGN_FILE = "foreign_file", "A foreign file in a folder of ours"
+    UNREACHABLE = "unreachable", "Remote tables cannot be looked at"
     UNREADABLE = "unreadable", "An extract cannot be read"
 
 

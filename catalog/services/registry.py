@@ -216,6 +216,12 @@ def _check(table: Table) -> None:
             f"{table.query_mode} ones.",
             hint=f"Choose one of: {modes}.",
         )
+    if table.query_mode == QueryMode.REMOTE and not table.source_table:
+        raise TableInvalidError(
+            "A remote table is looked up under the name that it has at its source.",
+            hint="Give `source_table`, and `bucket` if it is in a schema of its own.",
+            fields=["source_table"],
+        )
     table.options = checked_settings(connector.table_schema, table.options)
     schedules.checked(table.sync_schedule)
     try:

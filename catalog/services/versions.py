@@ -188,11 +188,12 @@ def _make(table: Table, draft: Draft, *, fencing: int) -> TableVersion:
 def _show(table: Table, version: TableVersion, columns: Sequence[ColumnSpec]) -> None:
     table.current_version = version
     table.save(update_fields=["current_version"])
-    _describe(table, columns)
+    describe(table, columns)
     showing.changed(table)
 
 
-def _describe(table: Table, columns: Sequence[ColumnSpec]) -> None:
+def describe(table: Table, columns: Sequence[ColumnSpec]) -> None:
+    """Say which columns a table has; what people wrote about one that stays is kept."""
     known = {column.name: column for column in table.columns.all()}
     described = []
     for ordinal, found in enumerate(columns):

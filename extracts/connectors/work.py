@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from agnes_site.core.failpoints import failpoint
 from agnes_site.core.progress import Progress
 from catalog import connectors
 from catalog.connectors import (
+    Attach,
     Capability,
     ColumnSpec,
     CurrentPart,
@@ -23,7 +25,8 @@ from catalog.connectors import (
     TableRequest,
 )
 from extracts.connectors import previewing
-from extracts.engine import publish
+from extracts.engine import attaching, publish
+from extracts.engine.attaching import RemoteUnreachableError
 from extracts.engine.candidate import Candidate
 from extracts.engine.publish import ValidatedPart
 
@@ -89,6 +92,34 @@ def preview(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     table = table_request(connector, arguments["table"])
     found = connector.preview(config, arguments["secrets"], table, arguments["rows"])
     return previewing.shown(found.slice(0, arguments["rows"]))
+
+
+def look_at_remote(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Attach the catalog of a source and describe its remote tables.
+
+    Raises:
+        AgnesError: it cannot be attached; the connector's own test says why where it can.
+    """
+    attach, secret = _attach(arguments)
+    tables = {
+        key: (table["bucket"], table["source_table"]) for key, table in arguments["tables"].items()
+    }
+    with TemporaryDirectory() as scratch:
+        try:
+            seen = attaching.look(attach, secret=secret, tables=tables, scratch=Path(scratch))
+        except RemoteUnreachableError:
+            test(arguments, progress)
+            raise
+    return {"attach": asdict(attach), **seen.as_json()}
+
+
+def _attach(arguments: Mapping[str, Any]) -> tuple[Attach, str]:
+    """Return how the catalog is attached under the alias that is wanted, and its secret."""
+    connector = _connector(arguments)
+    config = connector.config_schema.model_validate(arguments["config"])
+    tables = [table_request(connector, table) for table in arguments["tables"].values()]
+    attach = replace(connector.remote_attach(config, tables), alias=arguments["alias"])
+    return attach, arguments["secrets"].get(attach.token_name, "")
 
 
 def table_request(connector: connectors.Connector, given: Mapping[str, Any]) -> TableRequest:

@@ -86,28 +86,6 @@ def look(
     return Look(found=found, missing=missing)
 
 
-def read_first(
-    attach: Attach, *, secret: str, place: tuple[str, str], rows: int, scratch: Path
-) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Return the names of the columns and the first ``rows`` rows of a remote table, as texts.
-
-    Raises:
-        As :func:`look`; RemoteUnreachableError also where the table cannot be read.
-    """
-    with session(scratch) as connection:
-        _attach(connection, attach, secret)
-        schema = place[0] or _default_schema(connection, attach)
-        table = ".".join(map(quote_identifier, (attach.alias, schema, place[1])))
-        try:
-            found = connection.execute(f"SELECT * FROM {table} LIMIT {rows:d}")  # noqa: S608 - quoted
-            names = [column[0] for column in found.description]
-            listed = ", ".join(f"CAST({quote_identifier(name)} AS VARCHAR)" for name in names)
-            texts = connection.execute(f"SELECT {listed} FROM {table} LIMIT {rows:d}")  # noqa: S608 - quoted
-            return names, texts.fetchall()
-        except duckdb.Error as error:
-            raise RemoteUnreachableError(f"{place[1]!r} cannot be read at its source.") from error
-
-
 def _attach(connection: duckdb.DuckDBPyConnection, attach: Attach, secret: str) -> None:
     package = _PACKAGES.get(attach.extension)
     if package is None:

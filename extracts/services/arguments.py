@@ -9,7 +9,7 @@ from django.conf import settings
 
 from agnes_site.core.config import Config
 from agnes_site.core.storage import Layout
-from catalog.models import Source
+from catalog.models import Source, Table
 
 
 def source_arguments(source: Source) -> dict[str, Any]:
@@ -18,6 +18,22 @@ def source_arguments(source: Source) -> dict[str, Any]:
         "source_type": source.source_type,
         "config": source.config,
         "reach": reach_arguments(),
+    }
+
+
+def table_arguments(table: Table) -> dict[str, Any]:
+    """Return a table as a child process is told of it."""
+    return {
+        "name": table.name,
+        "bucket": table.bucket,
+        "source_table": table.source_table,
+        "source_query": table.source_query,
+        "primary_key": table.primary_key,
+        "incremental_column": table.incremental_column,
+        "incremental_window_days": table.incremental_window_days,
+        "max_history_days": table.max_history_days,
+        "options": table.options,
+        "known_columns": table.current_version.schema if table.current_version else [],
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from agnes_site.core import human
 from agnes_site.core.config import Config
@@ -23,8 +24,16 @@ from extracts.engine import process
 from extracts.engine.process import ChildStoppedError
 from extracts.engine.publish import ValidatedPart
 from extracts.models import Run, RunKind, RunState
-from extracts.services import publication, regeneration, rejected, runs, scanning, scheduling
-from extracts.services.arguments import source_arguments
+from extracts.services import (
+    publication,
+    regeneration,
+    rejected,
+    remote,
+    runs,
+    scanning,
+    scheduling,
+)
+from extracts.services.arguments import source_arguments, table_arguments
 from extracts.services.publication import Candidate
 from extracts.services.runs import Holding, LeaseLostError
 
@@ -137,11 +146,15 @@ def _succeed(holding: Holding, table: Table, *, set_aside: int = 0) -> None:
 
 
 def _rebuild(holding: Holding) -> None:
-    if holding.run.source is None:
+    source = holding.run.source
+    for each in remote.due(now=timezone.now()) if source is None else [source]:
+        for said in remote.look(each, progress=holding.progress):
+            holding.note(said)
+    if source is None:
         for failure in regeneration.rebuild(holding.progress):
             holding.note(failure)
     else:
-        regeneration.rebuild_source(holding.run.source, holding.progress)
+        regeneration.rebuild_source(source, holding.progress)
     holding.finish(RunState.SUCCEEDED)
 
 
@@ -222,22 +235,6 @@ def _state(table: Table) -> dict[str, Any]:
         return {}
     state: dict[str, Any] = version.extract_state
     return state
-
-
-def table_arguments(table: Table) -> dict[str, Any]:
-    """Return a table as a child process is told of it."""
-    return {
-        "name": table.name,
-        "bucket": table.bucket,
-        "source_table": table.source_table,
-        "source_query": table.source_query,
-        "primary_key": table.primary_key,
-        "incremental_column": table.incremental_column,
-        "incremental_window_days": table.incremental_window_days,
-        "max_history_days": table.max_history_days,
-        "options": table.options,
-        "known_columns": table.current_version.schema if table.current_version else [],
-    }
 
 
 def failpoint_of(config: Config) -> Mapping[str, str]:

@@ -13,6 +13,9 @@ from agnes_site.core.progress import silent
 from catalog.models import Table, TableVersion
 from catalog.services.files import StoredFileMissingError, layout
 from extracts.engine import process
+from extracts.services import probing
+from extracts.services.arguments import table_arguments
+from extracts.services.probing import Upstream
 
 ROWS, COLUMNS, LONGEST = 50, 100, 200
 _PATIENCE_SECONDS = 20
@@ -46,6 +49,18 @@ def first_rows(version: TableVersion) -> Preview:
     """
     arguments = {"rows": ROWS, "columns": COLUMNS, "longest": LONGEST}
     return Preview(**_ask("first_rows", version, **arguments))
+
+
+def first_remote_rows(table: Table) -> Preview:
+    """Return the first rows of a remote table, as its source has them now.
+
+    Raises:
+        AgnesError: the source could not be read; the message says why.
+    """
+    found = probing.preview(Upstream.of(table.source), table_arguments(table), rows=ROWS)
+    names = [column["name"] for column in found["columns"]]
+    total = len(names) + found["hidden_columns"]
+    return Preview(columns=names, rows=found["rows"], total_columns=total)
 
 
 def figures(table: Table) -> dict[str, Figures]:

@@ -23,7 +23,7 @@ from extracts.engine import contract, orchestrator
 from extracts.engine.contract import DataFile, ExtractTable, data_file_name
 from extracts.engine.orchestrator import AnalyticsDamagedError, SourceViews, TableViews
 from extracts.models import Run, RunKind, RunTrigger
-from extracts.services import runs
+from extracts.services import remote, runs
 from extracts.services.leases import lease
 
 # The newest files that we wrote: the one in place, and one that is about to be.
@@ -136,7 +136,10 @@ def _renew_extract(layout: Layout, source: Source, progress: Progress) -> None:
     folder = layout.extracts / source.slug
     folder.mkdir(exist_ok=True)
     prepared = contract.prepare_extract(
-        folder, _extract_tables(layout, source), own=frozenset(source.extract_hashes)
+        folder,
+        _extract_tables(layout, source),
+        remote=remote.attaches(source),
+        own=frozenset(source.extract_hashes),
     )
     # Recorded before the switch: a file of ours is never taken for a foreign one.
     source.extract_hashes = [*source.extract_hashes[1 - _KEPT_HASHES :], prepared.sha256]
@@ -233,6 +236,7 @@ def _parts(table: Table) -> list[TablePart]:
 
 def _extract_tables(layout: Layout, source: Source) -> list[ExtractTable]:
     shown = []
+    looked_up = remote.views(source)
     for table in _tables(source):
         parts, version = _parts(table), table.current_version
         shown.append(
@@ -243,6 +247,7 @@ def _extract_tables(layout: Layout, source: Source) -> list[ExtractTable]:
                 size_bytes=version.bytes if version and parts else 0,
                 extracted_at=version.created_at if version else table.registered_at,
                 query_mode=QueryMode(table.query_mode),
+                remote=looked_up.get(table.pk),
                 files=tuple(
                     DataFile(
                         data_file_name(
@@ -259,6 +264,7 @@ def _extract_tables(layout: Layout, source: Source) -> list[ExtractTable]:
 
 
 def _views(layout: Layout, source: Source) -> SourceViews:
+    looked_up = remote.views(source)
     return SourceViews(
         source=source.slug,
         tables=tuple(
@@ -267,6 +273,7 @@ def _views(layout: Layout, source: Source) -> SourceViews:
                 files=tuple(layout.stored(part.sha256) for part in _parts(table)),
                 aliases=tuple(alias.name for alias in table.names.all()),
                 query_mode=QueryMode(table.query_mode),
+                remote=looked_up.get(table.pk),
             )
             for table in _tables(source)
         ),

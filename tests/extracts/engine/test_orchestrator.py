@@ -164,8 +164,7 @@ class TestWhatCannotBeShown:
             ViewLeftOut(
                 source="bq",
                 name="sales",
-                reason="Its remote catalog cannot be attached: "
-                "its DuckDB extension is not installed.",
+                reason="Its columns are not known yet: its remote catalog could not be attached.",
             ),
             ViewLeftOut(source="new", name="first", reason="The table has no files."),
         )

@@ -1,0 +1,188 @@
+"""Remote tables: looked at in their source, shown as views, never copied."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from agnes_site.core.errors import AgnesError
+from agnes_site.core.progress import Progress
+from catalog import connectors
+from catalog.connectors import Attach, Capability, ColumnSpec, QueryMode
+from catalog.models import IncidentKind, Source, SourceSecret, Table
+from catalog.services import incidents, secrets, versions
+from extracts.engine import process
+from extracts.engine.remote_views import RemoteView
+from extracts.models import RemoteCatalog
+from extracts.services.arguments import source_arguments, table_arguments
+
+_PATIENCE_SECONDS = 60
+_USUALLY, _FIRST_PAUSE = timedelta(hours=1), timedelta(minutes=1)
+_LONGEST = 64
+logger = structlog.get_logger(__name__)
+
+
+def look(source: Source, *, progress: Progress) -> list[str]:
+    """Attach the catalog of a source if it is time to, and keep what was seen; say what is wrong.
+
+    A source that cannot be reached keeps what was seen before, and is asked again later.
+    """
+    tables = _tables(source)
+    known = RemoteCatalog.objects.filter(source=source).first() or RemoteCatalog(source=source)
+    if not tables:
+        if known.looked_at is not None or known.looked_for:
+            known.delete()
+        return []
+    wanted = _fingerprint(source, tables)
+    now = timezone.now()
+    if not _is_time(known, wanted, now):
+        return []
+    progress("remote", message=f"Looking at {len(tables)} remote tables of {source.slug}.")
+    try:
+        seen = _ask(source, tables, progress)
+    except AgnesError as error:
+        _keep_failure(known, wanted, now)
+        incidents.open_incident(about=source, kind=IncidentKind.UNREACHABLE, error=error)
+        unseen = [table.name for pk, table in tables.items() if str(pk) not in known.views]
+        return [
+            f"The remote tables of {source.slug} cannot be looked at: {error.message}",
+            *(f"{name} is left out until they can." for name in unseen),
+        ]
+    incidents.close_incidents(about=source, kind=IncidentKind.UNREACHABLE)
+    _keep(known, seen, wanted, now, tables)
+    return [f"{tables[UUID(key)].name} is left out: {why}" for key, why in seen["missing"].items()]
+
+
+def due(*, now: datetime) -> list[Source]:
+    """Return the sources whose remote tables it is time to look at."""
+    sources = Source.objects.filter(tables__query_mode=QueryMode.REMOTE).distinct()
+    known = RemoteCatalog.objects.in_bulk()
+    found = []
+    for source in sources.order_by("slug"):
+        tables = _tables(source)
+        catalog = known.get(source.pk) or RemoteCatalog(source=source)
+        if tables and _is_time(catalog, _fingerprint(source, tables), now):
+            found.append(source)
+    return found
+
+
+def views(source: Source) -> dict[UUID, RemoteView]:
+    """Return what is known of the remote tables of a source, by the id of the table."""
+    known = RemoteCatalog.objects.filter(source=source).first()
+    if known is None:
+        return {}
+    return {
+        UUID(key): RemoteView(
+            alias=known.attach["alias"],
+            schema=view["schema"],
+            table=view["table"],
+            columns=tuple((name, kind) for name, kind in view["columns"]),
+        )
+        for key, view in known.views.items()
+    }
+
+
+def attaches(source: Source) -> Sequence[Attach]:
+    """Return how the catalog of a source is attached, with the name of a variable for its secret.
+
+    The name is that of the variable which holds it here, or one that a reader may set.
+    """
+    known = RemoteCatalog.objects.filter(source=source).first()
+    if known is None or not known.attach:
+        return ()
+    attach = Attach(**known.attach)
+    kept = secrets.kept_secrets(source).get(attach.token_name)
+    token = (kept.env_name or variable_of(source, attach.token_name)) if kept else ""
+    return (replace(attach, token_name=token),)
+
+
+def alias_of(source: Source) -> str:
+    """Return the name under which the catalog of a source is attached; no other source has it."""
+    alias = f"remote_{source.slug.lower()}"
+    if len(alias) <= _LONGEST:
+        return alias
+    return f"{alias[: _LONGEST - 9]}_{hashlib.sha256(alias.encode()).hexdigest()[:8]}"
+
+
+def variable_of(source: Source, key: str) -> str:
+    """Return the name of a variable for a secret that is kept here, for readers to set."""
+    stem = re.sub(r"[^A-Z0-9]", "_", f"AGNES_SOURCE_{source.slug}".upper())
+    ending = "_" + re.sub(r"[^A-Z0-9]", "_", key.upper())
+    return stem[: _LONGEST - len(ending)] + ending
+
+
+def _is_time(known: RemoteCatalog, wanted: str, now: datetime) -> bool:
+    return known.looked_for != wanted or known.next_look_at is None or known.next_look_at <= now
+
+
+def _tables(source: Source) -> dict[UUID, Table]:
+    connector = connectors.installed().get(source.source_type)
+    if connector is None or Capability.REMOTE_ATTACH not in connector.capabilities:
+        return {}
+    found = source.tables.filter(query_mode=QueryMode.REMOTE).select_related("current_version")
+    return {table.pk: table for table in found.order_by("name")}
+
+
+def _fingerprint(source: Source, tables: Mapping[UUID, Table]) -> str:
+    """Return what changes with whatever a look depends on, and never holds a secret."""
+    kept = SourceSecret.objects.filter(source=source).order_by("key")
+    said = [
+        source.config,
+        [[secret.key, secret.env_name, secret.changed_at.isoformat()] for secret in kept],
+        [[str(pk), table.bucket, table.source_table] for pk, table in tables.items()],
+    ]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _ask(source: Source, tables: Mapping[UUID, Table], progress: Progress) -> dict[str, Any]:
+    found: dict[str, Any] = process.run(
+        process.Job(
+            function="extracts.connectors.work:look_at_remote",
+            arguments={
+                **source_arguments(source),
+                "alias": alias_of(source),
+                "tables": {str(pk): table_arguments(table) for pk, table in tables.items()},
+            },
+            secrets=secrets.secrets_of(source),
+            memory_bytes=settings.CONFIG.run_memory_bytes,
+            timeout_seconds=_PATIENCE_SECONDS,
+        ),
+        progress=progress,
+    )
+    return found
+
+
+def _keep_failure(known: RemoteCatalog, wanted: str, now: datetime) -> None:
+    known.failures += 1
+    known.looked_for, known.looked_at = wanted, now
+    known.next_look_at = now + min(_FIRST_PAUSE * 2 ** min(known.failures - 1, 10), _USUALLY)
+    known.save()
+
+
+@transaction.atomic
+def _keep(
+    known: RemoteCatalog, seen: Mapping[str, Any], wanted: str, now: datetime,
+    tables: Mapping[UUID, Table],
+) -> None:  # fmt: skip
+    if (known.attach, known.views) != (seen["attach"], seen["found"]):
+        Source.objects.filter(pk=known.source_id).update(stamp=uuid.uuid4())
+    for key, view in seen["found"].items():
+        if known.views.get(key) != view:
+            columns = [ColumnSpec(name=name, type=kind) for name, kind in view["columns"]]
+            versions.describe(tables[UUID(key)], columns)
+    known.attach, known.views, known.missing = seen["attach"], seen["found"], seen["missing"]
+    known.looked_for, known.looked_at, known.failures = wanted, now, 0
+    known.next_look_at = now + _USUALLY
+    known.save()
