@@ -15,7 +15,7 @@ from catalog.services import sources
 from catalog.services.secrets import NewSecret
 from extracts.engine.process import ChildStoppedError
 from extracts.services import probing
-from extracts.services.extraction import table_arguments
+from extracts.services.arguments import table_arguments
 from extracts.services.probing import Asker, Upstream
 
 # Each costs a question of its own; what is beyond counts as lost.

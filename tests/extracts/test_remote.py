@@ -353,7 +353,7 @@ class TestPreview:
         response = client.get(url)
 
         assert response.status_code == 200
-        assert "cannot be" in response.content.decode()
+        assert "Check host and port of the source" in response.content.decode()
 
 
 class TestNames:
