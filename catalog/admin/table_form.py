@@ -9,12 +9,19 @@ from unfold import widgets
 
 from catalog import connectors
 from catalog.admin import settings_form
+from catalog.connectors import DriftPolicy
 from catalog.models import Table
 
 ABOUT = ("display_name", "description", "owner", "folder", "server_only")
 ORIGIN = ("source_table", "bucket", "query_mode", "source_query", "primary_key")
 LINES = {"description": 3, "source_query": 8, "primary_key": 1}
 UPKEEP = ("sync_schedule", "is_paused", "drift_policy")
+
+DRIFT = [
+    (DriftPolicy.EVOLVE, "Evolve: take the columns as they come"),
+    (DriftPolicy.FREEZE, "Freeze: let new ones in, refuse that one goes or changes its type"),
+    (DriftPolicy.FAIL, "Fail: refuse every change"),
+]
 
 
 class TableForm(forms.ModelForm[Table]):
@@ -28,6 +35,15 @@ class TableForm(forms.ModelForm[Table]):
         widget=widgets.UnfoldAdminTextInputWidget(),
         help_text="What analysts call it. Anything but letters, digits and _ is transliterated; "
         "the original stays as an alias. It never changes.",
+    )
+
+    drift_policy = forms.ChoiceField(
+        label="When its columns change",
+        choices=DRIFT,
+        initial=DriftPolicy.EVOLVE,
+        widget=widgets.UnfoldAdminSelectWidget(),
+        help_text="What is refused opens an incident; the last good version stays in service. Each "
+        "run says what changed.",
     )
 
     class Meta:

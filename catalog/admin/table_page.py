@@ -45,21 +45,21 @@ class TablePage(GrantedAdmin, TableList):
             return found
         return [*found, "resume" if obj.is_paused else "pause"]
 
-    @button("Pause", icon="pause")
+    @button("Pause", icon="pause", part="facts")
     def pause(self, request: HttpRequest, table: Table) -> None:
         """Let the schedule leave the table alone."""
         by: Any = request.user
         registry.update_table(table=table, by=by, is_paused=True)
         self.say(request, f"{table.name} is paused: it is brought anew only when asked for.")
 
-    @button("Resume", icon="play_arrow")
+    @button("Resume", icon="play_arrow", part="facts")
     def resume(self, request: HttpRequest, table: Table) -> None:
         """Put the schedule of the table in force again."""
         by: Any = request.user
         registry.update_table(table=table, by=by, is_paused=False)
         self.say(request, f"{table.name} keeps to its schedule again.")
 
-    @button("Release", icon="lock_open")
+    @button("Release", icon="lock_open", part="facts")
     def release(self, request: HttpRequest, table: Table) -> None:
         """Let new versions in again."""
         by: Any = request.user

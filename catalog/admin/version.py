@@ -27,7 +27,7 @@ _NAMED = 6
 def versions_card(admin: Admin, request: HttpRequest, table: Table) -> SafeString:
     """Return the versions of a table that are kept, each with what changed and a way back."""
     kept = table.versions.annotate(parts_total=Count("parts")).order_by(F("number").desc())
-    page = paged(request, kept.defer("extract_state"), size=_SIZE)
+    page = paged(request, kept.defer("extract_state", "schema"), size=_SIZE)
     shown: list[Any] = list(page.object_list)
     rows = [
         [
@@ -76,8 +76,19 @@ def _with_previous(table: Table, shown: Sequence[Any]) -> list[tuple[Any, TableV
     """Return each version with the one before it, which may be on the next page."""
     if not shown:
         return []
-    before = table.versions.filter(number__lt=shown[-1].number).order_by("-number").first()
+    older = table.versions.filter(number__lt=shown[-1].number).order_by("-number")
+    before = older.defer("extract_state", "schema").first()
+    _complete([*shown, *([before] if before else [])])
     return list(zip(shown, [*shown[1:], before], strict=True))
+
+
+def _complete(found: Sequence[TableVersion]) -> None:
+    """Fetch the columns of versions, once for all that have the same: they are long."""
+    one_of = {version.schema_hash: version.pk for version in found}
+    chosen = TableVersion.objects.filter(pk__in=one_of.values())
+    schemas = dict(chosen.values_list("schema_hash", "schema"))
+    for version in found:
+        version.schema = schemas[version.schema_hash]
 
 
 def _what_changed(version: TableVersion, before: TableVersion | None) -> SafeString:

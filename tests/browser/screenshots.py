@@ -57,7 +57,8 @@ def photograph(page: Page, server: str, folder: Path) -> None:
     _keep(page, folder / "source.png")
     page.get_by_role("link", name="invoices", exact=True).first.click()
     _keep(page, folder / "table.png")
-    page.locator("a[href*='/extracts/run/'] time").first.click()
+    page.get_by_role("link", name="Runs", exact=True).last.click()
+    page.locator("#part-runs a[href*='/extracts/run/'] time").first.click()
     _keep(page, folder / "run.png")
 
 

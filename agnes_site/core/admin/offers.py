@@ -35,15 +35,19 @@ class Button:
     icon: str = ""
     is_main: bool = False
     confirm: str = ""
+    part: str = ""
 
 
 def button(
-    label: str, *, icon: str = "", is_main: bool = False, confirm: str = ""
+    label: str, *, icon: str = "", is_main: bool = False, confirm: str = "", part: str = ""
 ) -> Callable[[Doer], Doer]:
-    """Mark a method ``(request, obj) -> response or None`` as something a page offers."""
+    """Mark a method ``(request, obj) -> response or None`` as something a page offers.
+
+    With ``part``, that part of the page is renewed after it instead of the page.
+    """
 
     def mark(doer: Doer) -> Doer:
-        shown = Button(label=label, icon=icon, is_main=is_main, confirm=confirm)
+        shown = Button(label=label, icon=icon, is_main=is_main, confirm=confirm, part=part)
         doer.button = shown  # type: ignore[attr-defined]  # a function may carry attributes
         return doer
 

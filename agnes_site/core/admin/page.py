@@ -94,7 +94,8 @@ class Admin(BulkAdmin):
         shown: Button = getattr(self, name).button
         return markup.post_button(
             request, self.do_url(obj, name), shown.label, icon=shown.icon, is_small=is_small,
-            is_main=shown.is_main, confirm=confirm or shown.confirm, part=part, fields=fields,
+            is_main=shown.is_main, confirm=confirm or shown.confirm, part=part or shown.part,
+            fields=fields,
         )  # fmt: skip
 
     def part(

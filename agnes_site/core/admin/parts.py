@@ -30,15 +30,14 @@ class Section:
     key: str
     title: str
     body: object = ""
-    count: int | None = None
 
 
 def sectioned(sections: Sequence[Section], *, label: str) -> SafeString:
     """Return the navigation of a page and its sections, of which scripts show one at a time."""
     links = format_html_join(
         "",
-        '<a href="#{}">{}{}</a>',
-        ((each.key, each.title, _count(each.count)) for each in sections),
+        '<a href="#{}">{}</a>',
+        ((each.key, each.title) for each in sections),
     )
     bodies = format_html_join(
         "",
@@ -104,12 +103,6 @@ def _way(name: str, url: str, number: int, label: str, icon: str, is_there: bool
         "" if is_there else mark_safe(" disabled"),
         markup.picture(icon),
     )
-
-
-def _count(count: int | None) -> SafeString:
-    if count is None:
-        return mark_safe("")
-    return format_html(' <span class="ag-number">{}</span>', human.number(count))
 
 
 def joined(parts: Iterable[object]) -> SafeString:
