@@ -113,6 +113,9 @@ class TestGrant:
         expect(page.locator(".ag-effect")).to_contain_text(
             "2 people in Analysts will be able to read it. New: Ana, Ben."
         )
+        # What was chosen stays when a run ends meanwhile.
+        page.evaluate("document.body.dispatchEvent(new Event('ag-changed', {bubbles: true}))")
+        page.wait_for_load_state("networkidle")
         page.get_by_role("button", name="Grant", exact=True).click()
         expect(page.get_by_role("heading", name="Who reads it: 2 people")).to_be_visible()
         page.get_by_role("button", name="Revoke").click()

@@ -40,11 +40,16 @@
   addEventListener("hashchange", showSection);
   addEventListener("DOMContentLoaded", showSection);
 
-  // A part in which somebody writes is left alone.
+  // A part in which somebody writes, or has chosen something, is left alone.
+  function isWrittenIn(part) {
+    const active = document.activeElement;
+    if (part.contains(active) && active.matches("input, textarea, select, [role=combobox]")) return true;
+    return [...part.querySelectorAll("select.admin-autocomplete")].some((select) => select.value);
+  }
+
   function renew(except) {
     for (const part of document.querySelectorAll(".ag-part")) {
-      const writes = part.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
-      if (part !== except && !writes) htmx.trigger(part, "refresh");
+      if (part !== except && !isWrittenIn(part)) htmx.trigger(part, "refresh");
     }
   }
   document.addEventListener("ag-changed", (event) => {
