@@ -112,10 +112,11 @@ def _batches(part: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     ):
         for number in range(file.num_row_groups):
             for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[number]):
-                yield _fitted(batch, schema)
+                yield fitted(batch, schema)
 
 
-def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch with the columns of ``schema``, matched by name; one it has not is null."""
     by_name = {name.lower(): batch.column(i) for i, name in enumerate(batch.schema.names)}
     columns = []
     for field in schema:

@@ -10,15 +10,21 @@ import duckdb
 import pyarrow as pa
 
 from agnes_site.core.errors import InvalidInputError
-from catalog.connectors import ColumnSpec, TableRequest
+from catalog.connectors import ColumnSpec, Rejected, TableRequest
 from extracts.connectors.files.csv_reader import CsvReader
 from extracts.connectors.files.excel_reader import ExcelReader
 from extracts.connectors.files.formats import Format, split_sheet
 from extracts.connectors.files.json_reader import JsonReader
 from extracts.connectors.files.listing import SourceFile
 from extracts.connectors.files.parquet_reader import ParquetReader
-from extracts.connectors.files.rejects import Rejects
 from extracts.connectors.files.settings import FilesTable
+
+
+class SetAside(Protocol):
+    """Rows that could not be read."""
+
+    def result(self) -> Rejected | None:
+        """Return the finished file of them, ``None`` if every row could be read."""
 
 
 class Reader(Protocol):
@@ -27,7 +33,9 @@ class Reader(Protocol):
     ``rejects`` has the rows that were set aside since :meth:`rows` was called last.
     """
 
-    rejects: Rejects
+    @property
+    def rejects(self) -> SetAside:
+        """The rows that were set aside."""
 
     @property
     def notes(self) -> tuple[str, ...]:

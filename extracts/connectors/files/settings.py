@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from catalog.connectors import Settings
 from extracts.connectors.files.formats import Format
+from extracts.connectors.reach.hosts import UrlRefusedError, checked_url
 
 
 def _absolute(folder: Path) -> Path:
@@ -44,12 +47,83 @@ class BadRows(StrEnum):
     QUARANTINE = "quarantine"
 
 
-class FilesConfig(Settings):
-    """A folder on the server whose files are tables."""
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\x00-\x1f]*)?\Z")
 
-    folder: Annotated[Path, AfterValidator(_absolute)] = Field(
-        description="Folder on the server; nothing outside of it is read."
+
+class FilesConfig(Settings):
+    """Where files are: a folder of the server, addresses of the web, or a bucket."""
+
+    folder: Annotated[Path, AfterValidator(_absolute)] | None = Field(
+        default=None,
+        description="Folder on the server, below those that it may read (AGNES_FILES_ROOTS); "
+        "nothing outside of it is read. Or give addresses instead.",
     )
+    urls: tuple[str, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="Addresses instead of a folder: https://host/orders.csv, https://host/exports/ "
+        "with names of tables below it, or s3://bucket/prefix/. Hosts have to be allowed "
+        "(AGNES_FILES_HOSTS).",
+    )
+    user: str = Field(default="", max_length=200, description="Web: name to sign in with.")
+    ca_file: Annotated[Path, AfterValidator(_absolute)] | None = Field(
+        default=None,
+        description="Certificate file on the server of the authority that signs the host's own.",
+    )
+    s3_endpoint: str = Field(
+        default="",
+        max_length=500,
+        description="S3: address of the service, such as https://minio.example.com; Amazon's if "
+        "not given.",
+    )
+    s3_region: str = Field(
+        default="us-east-1", pattern=r"^[a-z0-9-]{1,40}$", description="S3: region of the bucket."
+    )
+    s3_access_key_id: str = Field(
+        default="", max_length=200, description="S3: id of the key; empty for a public bucket."
+    )
+    s3_path_style: bool | None = Field(
+        default=None,
+        description="S3: the bucket stands in the path of addresses and not in the host name.",
+    )
+    max_megabytes: int = Field(
+        default=10_240, ge=1, le=1_000_000, description="Largest file that is fetched, in MB."
+    )
+
+    @model_validator(mode="after")
+    def _has_one_place(self) -> Self:
+        if (self.folder is None) == (not self.urls):
+            raise ValueError("give either a folder or addresses")
+        schemes = {url.partition("://")[0] for url in self.urls}
+        if "s3" in schemes and len(self.urls) > 1:
+            raise ValueError("give one s3:// address for a source, and no others beside it")
+        if sum(urlsplit(url).path.endswith("/") for url in self.urls) > 1:
+            raise ValueError("give one address that ends with / for a source")
+        return self
+
+    @field_validator("urls")
+    @classmethod
+    def _can_be_fetched(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            if url.startswith("s3://"):
+                if not _BUCKET.match(url):
+                    raise ValueError("write a bucket as s3://bucket/prefix/")
+                continue
+            try:
+                checked_url(url)
+            except UrlRefusedError as error:
+                raise ValueError(f"{error.message} {error.hint}") from None
+        return urls
+
+    @field_validator("s3_endpoint")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        if url:
+            try:
+                checked_url(url)
+            except UrlRefusedError as error:
+                raise ValueError(f"{error.message} {error.hint}") from None
+        return url
 
 
 class FilesTable(Settings):
@@ -146,6 +220,17 @@ class FilesTable(Settings):
         ge=1,
         le=100_000,
         description="How many rows may be set aside; one more fails the run.",
+    )
+
+    part_per_file: bool = Field(
+        default=False,
+        description="Each file is a part of its own: files that have not changed are not read "
+        "again. A primary key is then checked within each file.",
+    )
+    file_name_column: str = Field(
+        default="",
+        max_length=200,
+        description="Name of an extra column that holds the name of the file of each row.",
     )
 
     @model_validator(mode="after")

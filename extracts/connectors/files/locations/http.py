@@ -1,0 +1,137 @@
+"""Files of web servers, by their addresses."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote, unquote, urlsplit
+
+from catalog.connectors import Health
+from extracts.connectors.files.formats import Format
+from extracts.connectors.files.listing import (
+    SourceFilesMissingError,
+    check_relative,
+)
+from extracts.connectors.files.locations.beginning import BEGINNING_BYTES, can_be_cut, cut
+from extracts.connectors.files.locations.download import (
+    Downloads,
+    stamp_of,
+)
+from extracts.connectors.files.locations.location import Entry, Fetched, Location, Stamp
+from extracts.connectors.files.locations.naming import named
+from extracts.connectors.files.locations.patterns import is_pattern, matches
+from extracts.connectors.reach.web import Sign, origin
+
+
+class HttpLocation(Location):
+    """Addresses of files, and at most one of a folder, below which tables name files."""
+
+    asks_with_stamps = True
+
+    def __init__(self, urls: Sequence[str], downloads: Downloads) -> None:
+        self._downloads = downloads
+        self._folders = [url for url in urls if urlsplit(url).path.endswith("/")]
+        files = [url for url in urls if url not in self._folders]
+        names = [_name(url) for url in files]
+        self._files = {
+            name if names.count(name) == 1 else urlsplit(url).path.strip("/"): url
+            for name, url in zip(names, files, strict=True)
+        }
+
+    def test(self) -> Health:
+        """Ask for the beginning of each address."""
+        for name, url in self._files.items():
+            self._downloads.ask(url, name=name, headers={"Range": "bytes=0-0"}).close()
+        if not self._files:
+            self._downloads.reach(self._folders[0])
+            return Health(
+                message="The address is allowed. A web server cannot be asked for a list of its "
+                "files: register tables by their names."
+            )
+        count = len(self._files)
+        said = "The file can be read." if count == 1 else f"All {count} files can be read."
+        return Health(message=said, details={"files": count})
+
+    def listed(self) -> list[Entry]:
+        """Return the files whose addresses are given; a web server has no list of its own."""
+        return [Entry(name=name, place=url) for name, url in sorted(self._files.items())]
+
+    def entries(self, source_table: str, *, kind: Format | None = None) -> list[Entry]:
+        """Return the given address of that name, those of a pattern, or one below the folder."""
+        check_relative(source_table)
+        if source_table in self._files:
+            return [Entry(name=source_table, place=self._files[source_table], kind=kind)]
+        if is_pattern(source_table):
+            found = [each for each in self.listed() if matches(each.name, source_table)]
+            if not found:
+                raise SourceFilesMissingError(
+                    f"No address of the source fits {source_table!r}.",
+                    hint="A web server cannot be asked for a list: give each address in `urls`.",
+                )
+            return [replace(each, kind=kind) for each in found]
+        if not self._folders:
+            raise SourceFilesMissingError(
+                f"No address of the source ends with {source_table!r}.",
+                hint="Add the address to the source, or one of a folder, ending with /.",
+            )
+        place = self._folders[0] + quote(source_table)
+        return [Entry(name=source_table, place=place, kind=kind)]
+
+    def stamps(self, entries: Sequence[Entry], known: Mapping[str, Stamp]) -> list[Stamp | None]:
+        """Ask the server whether the files are those of the last time."""
+        return [self._stamp(entry, known.get(entry.name)) for entry in entries]
+
+    @contextmanager
+    def fetched(self, entries: Sequence[Entry], scratch: Path) -> Iterator[list[Fetched]]:
+        """Download the files."""
+        folder = scratch / "fetched"
+        folder.mkdir(exist_ok=True)
+        found = []
+        for number, entry in enumerate(entries):
+            path = folder / f"{number:06}"
+            got = self._downloads.bring(entry.place, path, name=entry.name)
+            found.append(named(entry, got))
+        yield found
+
+    @contextmanager
+    def beginnings(self, entries: Sequence[Entry], scratch: Path) -> Iterator[list[Fetched]]:
+        """Download the beginning of text, the whole of other files."""
+        folder = scratch / "beginnings"
+        folder.mkdir(exist_ok=True)
+        found = []
+        for number, entry in enumerate(entries):
+            first = BEGINNING_BYTES if can_be_cut(entry.name) else None
+            path = folder / f"{number:06}"
+            got = self._downloads.bring(entry.place, path, name=entry.name, first_bytes=first)
+            found.append(cut(named(entry, got), folder))
+        yield found
+
+    def _stamp(self, entry: Entry, known: Stamp | None) -> Stamp | None:
+        if known is None:
+            return None
+        etag, changed = known
+        asked = {"If-None-Match": etag} if etag else {"If-Modified-Since": changed}
+        with self._downloads.ask(entry.place, name=entry.name, headers=asked) as answer:
+            return known if answer.status_code == 304 or stamp_of(answer) == known else None
+
+
+def signed_in(urls: Sequence[str], *, user: str, password: str, token: str) -> Sign:
+    """Return the proof of who asks; it is given to the hosts of ``urls`` and to no others."""
+    own = {origin(url) for url in urls}
+    proof = f"Bearer {token}" if token else ""
+    if password:
+        both = f"{user}:{password}".encode()
+        proof = f"Basic {base64.b64encode(both).decode()}"
+
+    def sign(asked: str, _headers: Mapping[str, str]) -> Mapping[str, str]:
+        return {"Authorization": proof} if proof and origin(asked) in own else {}
+
+    return sign
+
+
+def _name(url: str) -> str:
+    pieces = urlsplit(url)
+    return unquote(PurePosixPath(pieces.path).name) or (pieces.hostname or "")

@@ -1,0 +1,41 @@
+"""What a downloaded file is called: by its address, else by what its server says of it."""
+
+from __future__ import annotations
+
+from extracts.connectors.files.formats import named_format
+from extracts.connectors.files.listing import is_supported, source_file
+from extracts.connectors.files.locations.download import Downloaded, RemoteAnswerError
+from extracts.connectors.files.locations.location import Entry, Fetched
+
+_SUFFIX_OF = {
+    "text/csv": ".csv",
+    "application/csv": ".csv",
+    "text/tab-separated-values": ".tsv",
+    "application/json": ".json",
+    "application/x-ndjson": ".ndjson",
+    "application/vnd.apache.parquet": ".parquet",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
+}
+
+
+def named(entry: Entry, got: Downloaded) -> Fetched:
+    """Give a downloaded file a name that tells its format.
+
+    Raises:
+        RemoteAnswerError: the server encodes it in a way that was not asked for.
+        SourceFileRefusedError: nothing tells its format.
+    """
+    name = entry.name
+    if not is_supported(name):
+        ending = _SUFFIX_OF.get(got.content_type, "")
+        name = got.file_name if is_supported(got.file_name) else name + ending
+    if got.encoding in ("gzip", "x-gzip") and not name.endswith(".gz"):
+        name += ".gz"
+    elif got.encoding not in ("", "identity", "gzip", "x-gzip"):
+        raise RemoteAnswerError(
+            f"The server sends {entry.name} encoded as {got.encoding!r}, unasked.",
+            hint="Let the server send the file as it is, or compressed with gzip.",
+        )
+    path = got.path.with_name(got.path.name + named_format(name).suffix)
+    got.path.rename(path)
+    return Fetched(file=source_file(path, name, kind=entry.kind), stamp=got.stamp)

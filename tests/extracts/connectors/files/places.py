@@ -1,0 +1,65 @@
+"""Shared by the tests of where files come from: a connector that may reach them, and requests."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from catalog.connectors import (
+    CurrentPart,
+    ExtractRequest,
+    ExtractResult,
+    Reach,
+    Settings,
+    TableRequest,
+)
+from extracts.connectors.files.connector import FilesConnector
+from extracts.connectors.files.settings import FilesTable
+from extracts.engine.candidate import Candidate
+
+LOOPBACK = Reach(roots=(Path(tempfile.gettempdir()),), hosts=("127.0.0.1",))
+
+
+def connector(reach: Reach = LOOPBACK) -> FilesConnector:
+    """Return a connector for which every file is old enough to be known again."""
+    return FilesConnector(now_ns=lambda: time.time_ns() + 120 * 10**9).within(reach)
+
+
+def table(source_table: str, *, key: tuple[str, ...] = (), **options: Any) -> TableRequest:
+    known = options.pop("known", ())
+    return TableRequest(
+        name="t", source_table=source_table, primary_key=key, known_columns=known,
+        options=FilesTable(**options),
+    )  # fmt: skip
+
+
+class Runs:
+    """Extracts one table again and again, as a worker does: with what the last run left."""
+
+    def __init__(self, folder: Path, config: Settings, wanted: TableRequest, **secrets: str):
+        self.folder, self.config, self.table, self.secrets = folder, config, wanted, secrets
+        self.parts: dict[str, Path] = {}
+        self.state: Any = {}
+        self.number = 0
+        self.reach = LOOPBACK
+
+    def run(self) -> ExtractResult:
+        self.number += 1
+        current = tuple(CurrentPart(key=key, path=path) for key, path in self.parts.items())
+        request = ExtractRequest(table=self.table, current=current, state=self.state)
+        out = Candidate(self.folder / f"run{self.number}")
+        result = connector(self.reach).extract(self.config, self.secrets, request, out)
+        if result.is_complete and not result.is_unchanged:
+            self.parts = {}
+        for key in result.removed_parts:
+            del self.parts[key]
+        self.parts |= {part.key: part.path for part in result.parts}
+        self.state = result.state
+        return result
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [row for _, path in sorted(self.parts.items()) for row in pq.read_table(path).to_pylist()]
