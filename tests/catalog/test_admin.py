@@ -91,7 +91,8 @@ class TestSourcePages:
     @pytest.mark.parametrize(
         ("fields", "field"),
         [
-            ({"setting_folder": ""}, "setting_folder"),
+            ({"setting_folder": ""}, "__all__"),
+            ({"setting_folder": "inbox"}, "setting_folder"),
             ({"setting_folder": "/data", "schedule": "now and then"}, "schedule"),
             ({"setting_folder": "/data", "slug": "9 lives"}, "slug"),
         ],

@@ -62,4 +62,6 @@ class Runs:
         return result
 
     def rows(self) -> list[dict[str, Any]]:
-        return [row for _, path in sorted(self.parts.items()) for row in pq.read_table(path).to_pylist()]
+        return [
+            row for _, path in sorted(self.parts.items()) for row in pq.read_table(path).to_pylist()
+        ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -156,9 +157,9 @@ class TestFetched:
 
     def test_leaves_no_file_open(self, folder, location, tmp_path):
         write(folder, "a.csv", "b.csv")
-        before = len(os.listdir("/proc/self/fd"))
+        before = len(list(Path("/proc/self/fd").iterdir()))
 
         with location.fetched(location.entries("*.csv"), tmp_path):
             pass
 
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -1,0 +1,385 @@
+"""Files of web servers: brought whole or not at all, and from allowed hosts only."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+import time
+
+import pytest
+from pydantic import ValidationError
+from werkzeug import Request, Response
+
+from agnes_site.core.errors import AgnesError, UpstreamError
+from catalog.connectors import Reach
+from extracts.connectors.files.locations.choice import location_of
+from extracts.connectors.files.locations.download import (
+    Downloads,
+    RemoteAnswerError,
+    RemoteDeniedError,
+)
+from extracts.connectors.files.locations.location import FileTooLargeError, RemoteFileMissingError
+from extracts.connectors.files.settings import FilesConfig
+from extracts.connectors.reach.hosts import HostNotAllowedError, UrlRefusedError
+from extracts.connectors.reach.web import Web
+from tests.extracts.connectors.files.places import LOOPBACK, Runs, connector, table
+
+CSV = "id,v\n" + "".join(f"{number},{'x' * 50}\n" for number in range(2000))
+
+
+@pytest.fixture
+def downloads():
+    return Downloads(web=Web(LOOPBACK), max_bytes=10 * 1024**2, pause=lambda _: None)
+
+
+def config_of(server, *names: str, **more) -> FilesConfig:
+    return FilesConfig(urls=tuple(server.url_for(name) for name in names), **more)
+
+
+class TestExtract:
+    def test_brings_a_file_and_asks_whether_it_has_changed(self, httpserver, tmp_path):
+        asked = []
+
+        def serve(request: Request) -> Response:
+            asked.append(request.headers.get("If-None-Match"))
+            if request.headers.get("If-None-Match") == '"1"':
+                return Response(status=304, headers={"ETag": '"1"'})
+            return Response(CSV, headers={"ETag": '"1"'})
+
+        httpserver.expect_request("/orders.csv").respond_with_handler(serve)
+        runs = Runs(tmp_path, config_of(httpserver, "/orders.csv"), table("orders.csv"))
+
+        runs.run()
+
+        assert len(runs.rows()) == 2000
+        assert runs.run().is_unchanged
+        assert asked == [None, '"1"']
+
+    def test_reads_a_file_below_a_folder_whose_name_has_signs(self, httpserver, tmp_path):
+        httpserver.expect_request("/exports/2024/ä b.csv").respond_with_data("id\n1\n")
+        config = config_of(httpserver, "/exports/")
+
+        runs = Runs(tmp_path, config, table("2024/ä b.csv"))
+        runs.run()
+
+        assert runs.rows() == [{"id": 1}]
+
+    def test_makes_one_table_of_several_addresses(self, httpserver, tmp_path):
+        for number in (1, 2):
+            httpserver.expect_request(f"/o{number}.csv").respond_with_data(f"id\n{number}\n")
+        config = config_of(httpserver, "/o1.csv", "/o2.csv")
+
+        runs = Runs(tmp_path, config, table("o*.csv"))
+        runs.run()
+
+        assert runs.rows() == [{"id": 1}, {"id": 2}]
+
+    @pytest.mark.parametrize("name", ["/orders.csv", "/orders.csv.gz"])
+    def test_unpacks_what_the_server_packed(self, httpserver, tmp_path, name):
+        httpserver.expect_request(name).respond_with_data(
+            gzip.compress(b"id\n1\n"), headers={"Content-Encoding": "gzip"}
+        )
+
+        runs = Runs(tmp_path, config_of(httpserver, name), table(name.removeprefix("/")))
+        runs.run()
+
+        assert runs.rows() == [{"id": 1}]
+
+    def test_takes_the_format_from_the_answer_where_no_name_tells_it(self, httpserver, tmp_path):
+        httpserver.expect_request("/export").respond_with_data("id\n1\n", content_type="text/csv")
+
+        runs = Runs(tmp_path, config_of(httpserver, "/export"), table("export"))
+        runs.run()
+
+        assert runs.rows() == [{"id": 1}]
+
+    def test_says_that_a_page_is_no_file(self, httpserver, tmp_path):
+        httpserver.expect_request("/a.csv").respond_with_data(
+            "<html>sign in</html>", content_type="text/html; charset=utf-8"
+        )
+
+        with pytest.raises(RemoteAnswerError, match="web page"):
+            Runs(tmp_path, config_of(httpserver, "/a.csv"), table("a.csv")).run()
+
+    @pytest.mark.parametrize(
+        ("status", "error"),
+        [
+            (401, RemoteDeniedError), (403, RemoteDeniedError), (404, RemoteFileMissingError),
+            (410, RemoteFileMissingError), (418, RemoteAnswerError),
+        ],
+    )  # fmt: skip
+    def test_says_what_an_answer_means(self, httpserver, tmp_path, status, error):
+        httpserver.expect_request("/a.csv").respond_with_data("no", status=status)
+
+        with pytest.raises(error, match=str(status)):
+            Runs(tmp_path, config_of(httpserver, "/a.csv"), table("a.csv")).run()
+
+    def test_hands_on_how_long_a_server_wants_to_be_left_alone(self, httpserver, tmp_path):
+        httpserver.expect_request("/a.csv").respond_with_data(
+            "busy", status=429, headers={"Retry-After": "600"}
+        )
+
+        with pytest.raises(UpstreamError) as caught:
+            Runs(tmp_path, config_of(httpserver, "/a.csv"), table("a.csv")).run()
+
+        assert caught.value.retry_after == 600
+
+    def test_signs_in_and_says_the_proof_to_no_other_host(self, httpserver, tmp_path):
+        seen = []
+
+        def serve(request: Request) -> Response:
+            seen.append((request.host.partition(":")[0], request.headers.get("Authorization")))
+            if request.host.startswith("127."):
+                port = httpserver.port
+                return Response(status=302, headers={"Location": f"http://localhost:{port}/a.csv"})
+            return Response("id\n1\n")
+
+        httpserver.expect_request("/a.csv").respond_with_handler(serve)
+        config = FilesConfig(urls=(f"http://127.0.0.1:{httpserver.port}/a.csv",), user="ada")
+        runs = Runs(tmp_path, config, table("a.csv"), password="s:ecret ä")
+        runs.reach = Reach(hosts=("127.0.0.0/8", "::1"))
+
+        runs.run()
+
+        assert seen[0][1].startswith("Basic ")
+        assert seen[-1] == ("localhost", None)
+
+    def test_never_says_a_secret_or_a_query_in_an_error(self, httpserver, tmp_path):
+        httpserver.expect_request("/a.csv").respond_with_data("no", status=403)
+        config = config_of(httpserver, "/a.csv")
+        config = FilesConfig(urls=(config.urls[0] + "?sig=canary1",))
+
+        with pytest.raises(RemoteDeniedError) as caught:
+            Runs(tmp_path, config, table("a.csv"), token="canary2").run()
+
+        said = f"{caught.value.message} {caught.value.hint} {caught.value.details}"
+        assert "canary" not in said
+
+
+class TestDownload:
+    def test_goes_on_where_a_connection_ended(self, downloads, tmp_path):
+        asked: list[str] = []
+        data = bytes(range(256)) * 4000
+
+        with Misbehaving(asked, data, cut_after=300_000) as url:
+            got = downloads.bring(url, tmp_path / "f", name="f")
+
+        assert got.path.read_bytes() == data
+        assert sum("Range:" in each for each in asked) >= 2
+
+    def test_begins_anew_where_the_file_became_another(self, downloads, tmp_path):
+        asked: list[str] = []
+        data = bytes(range(256)) * 4000
+
+        with Misbehaving(asked, data, cut_after=300_000, is_other_later=True) as url:
+            got = downloads.bring(url, tmp_path / "f", name="f")
+
+        assert got.path.read_bytes() == data[::-1]
+
+    def test_gives_up_on_a_server_that_lies_about_the_length(self, downloads, tmp_path):
+        with (
+            Misbehaving([], b"x" * 1000, cut_after=500, is_stubborn=True) as url,
+            pytest.raises(UpstreamError, match="middle of"),
+        ):
+            downloads.bring(url, tmp_path / "f", name="f")
+
+    def test_ends_an_answer_without_end(self, httpserver, tmp_path):
+        def endless():
+            while True:
+                yield b"x" * 100_000
+
+        httpserver.expect_request("/f").respond_with_handler(lambda _: Response(endless()))
+        downloads = Downloads(web=Web(LOOPBACK), max_bytes=1024**2)
+
+        with pytest.raises(FileTooLargeError):
+            downloads.bring(httpserver.url_for("/f"), tmp_path / "f", name="f")
+
+        assert (tmp_path / "f").stat().st_size < 2 * 1024**2
+
+    def test_tries_a_busy_server_again(self, httpserver, tmp_path):
+        pauses: list[float] = []
+        downloads = Downloads(web=Web(LOOPBACK), max_bytes=1000, pause=pauses.append)
+        httpserver.expect_ordered_request("/f").respond_with_data(status=503)
+        httpserver.expect_ordered_request("/f").respond_with_data(
+            status=429, headers={"Retry-After": "3"}
+        )
+        httpserver.expect_ordered_request("/f").respond_with_data("ok")
+
+        got = downloads.bring(httpserver.url_for("/f"), tmp_path / "f", name="f")
+
+        assert got.path.read_bytes() == b"ok"
+        assert pauses[1] == 3
+
+
+class TestReach:
+    def test_refuses_a_host_that_is_not_listed(self, httpserver):
+        config = config_of(httpserver, "/a.csv")
+
+        with pytest.raises(HostNotAllowedError) as caught:
+            connector(Reach()).test(config, {})
+
+        assert "AGNES_FILES_HOSTS" in caught.value.hint
+        assert not httpserver.log
+
+    def test_refuses_a_listed_name_that_leads_to_this_machine(self, httpserver):
+        config = FilesConfig(urls=(f"http://localhost:{httpserver.port}/a.csv",))
+
+        with pytest.raises(HostNotAllowedError, match="private"):
+            connector(Reach(hosts=("localhost", "*"))).test(config, {})
+
+        assert not httpserver.log
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            "http://localhost:{other}/", "http://169.254.169.254/latest/meta-data/",
+            "http://[::ffff:127.0.0.1]:{other}/", "http://2130706433:{port}/b.csv",
+            "ftp://127.0.0.1/b.csv", "file:///etc/passwd", "http://user@127.0.0.1:{port}/b.csv",
+            "//localhost:{other}/", "http://0:{port}/b.csv", "http://127.0.0.1:{other}/",
+        ],
+    )  # fmt: skip
+    def test_refuses_to_be_redirected_to(self, httpserver, target):
+        with socket.create_server(("127.0.0.1", 0)) as internal:
+            internal.setblocking(False)
+            other = internal.getsockname()[1]
+            httpserver.expect_request("/a.csv").respond_with_data(
+                status=302,
+                headers={"Location": target.format(port=httpserver.port, other=other)},
+            )
+            url = f"http://127.0.0.1:{httpserver.port}/a.csv"
+            reach = Reach(hosts=(f"127.0.0.1:{httpserver.port}",))
+
+            with pytest.raises((HostNotAllowedError, UrlRefusedError)):
+                connector(reach).test(FilesConfig(urls=(url,)), {})
+
+            assert [request.path for request, _ in httpserver.log] == ["/a.csv"]
+            with pytest.raises(BlockingIOError):
+                internal.accept()
+
+    def test_ends_a_circle_of_redirects(self, httpserver):
+        httpserver.expect_request("/a.csv").respond_with_data(
+            status=302, headers={"Location": "/a.csv"}
+        )
+
+        with pytest.raises(UpstreamError, match="without end"):
+            connector().test(config_of(httpserver, "/a.csv"), {})
+
+    def test_checks_the_address_that_is_connected_to(self, httpserver, monkeypatch):
+        # A name that was public when it was listed, and leads elsewhere when it is asked for.
+        real = socket.getaddrinfo
+
+        def rebound(host, *rest, **more):
+            return real(host.replace("files.example.com", "127.0.0.1"), *rest, **more)
+
+        monkeypatch.setattr(socket, "getaddrinfo", rebound)
+        config = FilesConfig(urls=(f"http://files.example.com:{httpserver.port}/a.csv",))
+
+        with pytest.raises(HostNotAllowedError, match=r"127\.0\.0\.1, a private address"):
+            connector(Reach(hosts=("files.example.com",))).test(config, {})
+
+        assert not httpserver.log
+
+    def test_uses_no_proxy_of_the_environment(self, httpserver, monkeypatch):
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+        httpserver.expect_request("/a.csv").respond_with_data("id\n1\n")
+
+        assert connector().test(config_of(httpserver, "/a.csv"), {}).message
+
+    def test_says_that_nobody_listens(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        config = FilesConfig(urls=(f"http://127.0.0.1:{port}/a.csv",))
+
+        with pytest.raises(UpstreamError, match="cannot be reached"):
+            connector().test(config, {})
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {}, {"folder": "/srv", "urls": ["https://example.com/a.csv"]}, {"folder": "relative"},
+            {"urls": ["ftp://example.com/a.csv"]}, {"urls": ["https://u:p@example.com/a.csv"]},
+            {"urls": ["s3://bucket/", "https://example.com/a.csv"]}, {"urls": ["s3://B/"]},
+            {"urls": ["https://a.example/x/", "https://a.example/y/"]}, {"urls": ["nonsense"]},
+            {"urls": ["s3://bucket/"], "s3_endpoint": "minio:9000"},
+        ],
+    )  # fmt: skip
+    def test_are_refused(self, given):
+        with pytest.raises(ValidationError) as caught:
+            FilesConfig.model_validate(given)
+
+        assert "u:p" not in str(caught.value.errors(include_input=False))
+
+    def test_of_a_source_with_a_folder_go_on_working(self, tmp_path):
+        config = FilesConfig.model_validate({"folder": str(tmp_path)})
+
+        assert location_of(config, {}, LOOPBACK).listed() == []
+
+
+class TestDiscover:
+    def test_offers_the_given_addresses_by_their_beginnings(self, httpserver):
+        seen = []
+
+        def serve(request: Request) -> Response:
+            seen.append(request.headers.get("Range"))
+            return Response("id,v\n" + "1,x\n" * 2_000_000)
+
+        httpserver.expect_request("/orders.csv").respond_with_handler(serve)
+
+        (spec,) = connector().discover(config_of(httpserver, "/orders.csv"), {})
+
+        assert (spec.name, [column.name for column in spec.columns]) == ("orders", ["id", "v"])
+        assert seen == ["bytes=0-1048575"]
+
+
+class Misbehaving:
+    """A server that ends connections in the middle of its file."""
+
+    def __init__(
+        self, asked: list[str], data: bytes, *, cut_after: int, is_other_later: bool = False,
+        is_stubborn: bool = False,
+    ) -> None:  # fmt: skip
+        self.asked, self.data, self.cut_after = asked, data, cut_after
+        self.is_other_later, self.is_stubborn = is_other_later, is_stubborn
+        self.socket = socket.create_server(("127.0.0.1", 0))
+
+    def __enter__(self) -> str:
+        threading.Thread(target=self._serve, daemon=True).start()
+        return f"http://127.0.0.1:{self.socket.getsockname()[1]}/f"
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            with connection:
+                self._answer(connection)
+                time.sleep(0.01)
+
+    def _answer(self, connection: socket.socket) -> None:
+        asked = connection.recv(65536).decode()
+        self.asked.append(asked)
+        start = 0
+        if "Range: bytes=" in asked and not self.is_stubborn:
+            start = int(asked.split("Range: bytes=")[1].split("-")[0])
+        data, etag = self.data, '"1"'
+        if self.is_other_later and len(self.asked) > 1:
+            data, etag, start, self.cut_after = self.data[::-1], '"2"', 0, len(self.data)
+        status = "206 Partial Content" if start else "200 OK"
+        place = f"Content-Range: bytes {start}-{len(data) - 1}/{len(data)}\r\n" if start else ""
+        length = f"Content-Length: {len(data) - start}\r\n"
+        head = f"HTTP/1.1 {status}\r\nETag: {etag}\r\n{place}{length}\r\n"
+        connection.sendall(head.encode() + data[start : start + self.cut_after])
+
+
+def test_every_error_has_something_to_do():
+    for error in (RemoteAnswerError, RemoteDeniedError, HostNotAllowedError, UrlRefusedError):
+        assert issubclass(error, AgnesError)
+        assert error.hint
