@@ -53,6 +53,7 @@ def photograph(page: Page, server: str, folder: Path) -> None:
     """Write one picture for each page that the README shows, going from one to the next."""
     page.goto(f"{server}/admin/")
     _keep(page, folder / "overview.png")
+    page.goto(f"{server}/admin/catalog/source/")
     page.get_by_role("link", name="Demo company").first.click()
     _keep(page, folder / "source.png")
     page.get_by_role("link", name="invoices", exact=True).first.click()
