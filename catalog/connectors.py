@@ -72,6 +72,7 @@ class Capability(StrEnum):
     PREVIEW = "preview"
     EXTRACT = "extract"
     RUN_SQL = "run_sql"
+    CHECK_QUERY = "check_query"
     REMOTE_ATTACH = "remote_attach"
     ESTIMATE = "estimate"
     RECEIVE = "receive"
@@ -311,6 +312,9 @@ class Connector(ABC):
     display_name: ClassVar[str]
     aliases: ClassVar[frozenset[str]] = frozenset()
     query_modes: ClassVar[frozenset[QueryMode]] = frozenset({QueryMode.LOCAL})
+    sync_strategies: ClassVar[frozenset[SyncStrategy]] = frozenset({SyncStrategy.FULL_REFRESH})
+    # What has to be set of an incremental table, by the names of the table's fields.
+    incremental_needs: ClassVar[tuple[str, ...]] = ()
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     config_schema: ClassVar[type[Settings]]
     table_schema: ClassVar[type[Settings]]
@@ -351,6 +355,12 @@ class Connector(ABC):
     ) -> ExtractResult:
         """Run the table's source query in the source's own engine and bring its result."""
         raise self.unsupported(Capability.RUN_SQL)
+
+    def check_query(
+        self, config: Settings, secrets: Mapping[str, str], sql: str
+    ) -> tuple[ColumnSpec, ...]:
+        """Let the source's own engine check a query without running it; return its columns."""
+        raise self.unsupported(Capability.CHECK_QUERY)
 
     def remote_attach(self, config: Settings, tables: Iterable[TableRequest]) -> Attach:
         """Say how the source's catalog is attached for remote tables."""

@@ -15,12 +15,17 @@ class ExtractsConfig(AppConfig):
 
     def ready(self) -> None:
         """Make the built-in connectors and the panels known."""
+        from catalog import queries  # noqa: PLC0415 (models are loaded by now)
         from catalog.models import Source  # noqa: PLC0415 (models are loaded by now)
         from extracts import panels  # noqa: PLC0415 (models are loaded by now)
-        from extracts.services import regeneration  # noqa: PLC0415 (models are loaded by now)
+        from extracts.services import (  # noqa: PLC0415 (models are loaded by now)
+            probing,
+            regeneration,
+        )
 
         import_module("extracts.connectors")
         panels.register_all()
+        queries.use(probing.check_query)
         post_delete.connect(
             regeneration.on_source_deleted, sender=Source, dispatch_uid="extracts.regeneration"
         )

@@ -20,7 +20,7 @@ from agnes_site.core.errors import AgnesError
 from agnes_site.core.markup import Tone
 from agnes_site.core.sparkline import Bar, sparkline
 from catalog import panels
-from catalog.connectors import QueryMode
+from catalog.connectors import QueryMode, SyncStrategy
 from catalog.models import Table
 from catalog.panels import Action, ColumnDetail, Panel
 from extracts.models import Run, RunKind, RunState
@@ -38,6 +38,10 @@ def register() -> None:
             key="extract", label="Extract now", icon="sync", is_main=True, do=_extract,
             fits=lambda table: table.query_mode != QueryMode.REMOTE, part="facts",
         ),
+        Action(
+            key="extract_full", label="Extract in full", icon="restart_alt", do=_extract_in_full,
+            fits=lambda table: table.sync_strategy == SyncStrategy.INCREMENTAL, part="facts",
+        ),
         Action(key="cancel", label="Cancel", do=_cancel, fits=lambda table: False),
         Panel(key="durations", render=_durations, section="state"),
         Panel(key="now", render=_now, section="state"),
@@ -53,8 +57,16 @@ def register() -> None:
 
 
 def _extract(request: HttpRequest, table: Table) -> HttpResponse:
+    return _ask_for_run(request, table, is_full=False)
+
+
+def _extract_in_full(request: HttpRequest, table: Table) -> HttpResponse:
+    return _ask_for_run(request, table, is_full=True)
+
+
+def _ask_for_run(request: HttpRequest, table: Table, *, is_full: bool) -> HttpResponse:
     by: Any = request.user
-    run, is_new = runs.request_run(table=table, by=by)
+    run, is_new = runs.request_run(table=table, by=by, is_full=is_full)
     if not is_new:
         messages.info(request, "This table is being extracted already.")
     return Redirect(page_of(run))

@@ -16,7 +16,8 @@ from django.urls import reverse
 from access.models import Grant
 from agnes_site.core import human
 from agnes_site.core.admin import become, summary
-from catalog import connectors
+from agnes_site.core.errors import AgnesError
+from catalog import connectors, queries
 from catalog.admin import settings_form
 from catalog.admin.table_form import ABOUT, LINES, ORIGIN, UPKEEP, TableForm
 from catalog.admin.table_page import TablePage
@@ -35,6 +36,10 @@ class TableAdmin(TablePage):
         "table_invalid": "new_name",
         "schedule_invalid": "sync_schedule",
         "query_mode_unsupported": "query_mode",
+        "sync_strategy_unsupported": "sync_strategy",
+        "source_query_refused": "source_query",
+        "source_object_missing": "source_query",
+        "source_right_missing": "source_query",
     }
 
     def audited_as(self, obj: Table) -> Sequence[str]:
@@ -67,6 +72,16 @@ class TableAdmin(TablePage):
             "note": "The page of a source lists what it offers, ready to be registered.",
         }
         return render(request, "web/choose.html", context)
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: Any = None, form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:  # fmt: skip
+        """Have a query judged before the transaction of the form begins."""
+        if request.method == "POST":
+            request.refusal = self._refusal(request, object_id)  # type: ignore[attr-defined]
+        answer: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
+        return answer
 
     def get_form(
         self, request: HttpRequest, obj: Table | None = None, change: bool = False, **kwargs: Any
@@ -102,6 +117,9 @@ class TableAdmin(TablePage):
     def save_model(self, request: HttpRequest, obj: Table, form: Any, change: Any) -> None:
         """Register or change the table."""
         by: Any = request.user
+        refusal: AgnesError | None = getattr(request, "refusal", None)
+        if refusal is not None:
+            raise refusal
         fields = {name: form.cleaned_data[name] for name in (*ABOUT, *ORIGIN, *UPKEEP)}
         fields["options"] = form.settings
         fields["primary_key"] = fields["primary_key"] or []
@@ -131,6 +149,19 @@ class TableAdmin(TablePage):
         """Say what else is gone."""
         held = Grant.objects.filter(resource_type="table", resource_id=obj.name).count()
         return [*summary(obj.versions.count(), "version"), *summary(held, "grant")]
+
+    def _refusal(self, request: HttpRequest, object_id: Any) -> AgnesError | None:
+        """Return what is wrong with the query that was typed, if it is another one."""
+        table = self.get_object(request, object_id) if object_id else None
+        source = table.source if table else self._chosen_source(request)
+        given = {name: request.POST.get(name, "") for name in ("query_mode", "source_query")}
+        if source is None or not (self.has_change_permission(request, table)):
+            return None
+        try:
+            queries.check(source=source, fields=given, table=table)
+        except AgnesError as error:
+            return error
+        return None
 
     def _chosen_source(self, request: HttpRequest) -> Source | None:
         chosen = request.GET.get("source", "")

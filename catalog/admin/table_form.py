@@ -15,7 +15,10 @@ from catalog.models import Table
 ABOUT = ("display_name", "description", "owner", "folder", "server_only")
 ORIGIN = ("source_table", "bucket", "query_mode", "source_query", "primary_key")
 LINES = {"description": 3, "source_query": 8, "primary_key": 1}
-UPKEEP = ("sync_schedule", "is_paused", "drift_policy")
+UPKEEP = (
+    "sync_strategy", "incremental_column", "incremental_window_days", "max_history_days",
+    "sync_schedule", "is_paused", "drift_policy",
+)  # fmt: skip
 
 DRIFT = [
     (DriftPolicy.EVOLVE, "Evolve: take the columns as they come"),
@@ -49,6 +52,21 @@ class TableForm(forms.ModelForm[Table]):
     class Meta:
         model = Table
         fields = (*ABOUT, *ORIGIN, *UPKEEP)
+        labels = {  # noqa: RUF012 (declared as a class variable in the base)
+            "sync_strategy": "How it is read",
+            "incremental_window_days": "Days to look back",
+            "max_history_days": "Days of history",
+        }
+        help_texts = {  # noqa: RUF012 (declared as a class variable in the base)
+            "sync_strategy": "full_refresh reads the whole table each time; incremental reads "
+            "what changed since the last run and merges it by the primary key.",
+            "incremental_column": "incremental: the column that says what is new, such as "
+            "updated_at, or a number that only grows.",
+            "incremental_window_days": "incremental: how long before the last value of that "
+            "column a run begins, for rows that arrive late. Counts for times only.",
+            "max_history_days": "incremental: rows whose column is older are left out; empty "
+            "keeps all of them.",
+        }
 
     def clean(self) -> dict[str, Any]:
         """Let the connector judge its settings."""

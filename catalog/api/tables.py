@@ -13,7 +13,7 @@ from ninja.responses import Status
 from pydantic import ConfigDict, Field, field_validator
 
 from access.auth import AuthedRequest
-from catalog import connectors
+from catalog import connectors, queries
 from catalog.connectors import DriftPolicy, QueryMode, SyncStrategy
 from catalog.models import Incident, Source, Table
 from catalog.services import registry, timing
@@ -311,9 +311,9 @@ def list_registry(request: HttpRequest) -> RegistryOut:
 def register_table(request: AuthedRequest, data: RegisterIn) -> Status[RegisteredOut]:
     """Add a table to the registry. It has no rows until it is extracted, and no readers until
     it is granted."""
-    table = registry.register_table(
-        source=_source_of(data), name=data.name, by=request.user, **data.given()
-    )
+    source, fields = _source_of(data), data.given()
+    queries.check(source=source, fields=fields)
+    table = registry.register_table(source=source, name=data.name, by=request.user, **fields)
     return Status(
         201,
         RegisteredOut(
@@ -342,7 +342,9 @@ def precheck_table(request: AuthedRequest, data: RegisterIn) -> PrecheckOut:
 def update_table(request: AuthedRequest, name: str, data: RegistrationFields) -> UpdatedOut:
     """Change what is given; what is left out stays, null clears."""
     table = registry.find_table(name)
-    changed = registry.update_table(table=table, by=request.user, **data.given())
+    fields = data.given()
+    queries.check(source=table.source, fields=fields, table=table)
+    changed = registry.update_table(table=table, by=request.user, **fields)
     return UpdatedOut(id=table.name, updated=changed)
 
 

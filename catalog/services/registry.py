@@ -13,7 +13,7 @@ from access.services import audit, grants
 from agnes_site.core import slugs
 from agnes_site.core.errors import ConflictError, InvalidInputError, NotFoundError
 from catalog import connectors, schedules
-from catalog.connectors import QueryMode
+from catalog.connectors import QueryMode, SyncStrategy
 from catalog.models import Folder, Source, Table, TableName
 from catalog.services import folders, showing
 from catalog.services.sources import checked_settings
@@ -46,6 +46,12 @@ class QueryModeUnsupportedError(InvalidInputError):
     code = "query_mode_unsupported"
 
 
+class SyncStrategyUnsupportedError(InvalidInputError):
+    """The connector cannot bring a table up to date in this way, or not with what is set."""
+
+    code = "sync_strategy_unsupported"
+
+
 class TableInvalidError(InvalidInputError):
     """The table cannot be registered like this."""
 
@@ -64,6 +70,7 @@ def register_table(
     Raises:
         TableExistsError: the name is taken.
         QueryModeUnsupportedError: the connector cannot serve the query mode.
+        SyncStrategyUnsupportedError: the connector cannot keep it up in this way.
         SettingsInvalidError: the connector refuses the options of the table.
         ScheduleInvalidError: the schedule is not understood.
         TableInvalidError: a rule of the registry is broken; the message says which.
@@ -229,6 +236,27 @@ def _check(table: Table) -> None:
     except ValidationError as error:
         messages = [message for found in error.message_dict.values() for message in found]
         raise TableInvalidError(" ".join(messages), fields=sorted(error.message_dict)) from None
+    _check_strategy(table, connector)
+
+
+def _check_strategy(table: Table, connector: connectors.Connector) -> None:
+    if table.sync_strategy not in connector.sync_strategies:
+        known = ", ".join(sorted(connector.sync_strategies))
+        raise SyncStrategyUnsupportedError(
+            f"A source of type {connector.source_type} brings tables by {known}, not "
+            f"{table.sync_strategy}.",
+            hint=f"Choose one of: {known}.",
+        )
+    if table.sync_strategy != SyncStrategy.INCREMENTAL:
+        return
+    missing = [name for name in connector.incremental_needs if not getattr(table, name)]
+    if missing:
+        raise SyncStrategyUnsupportedError(
+            f"An incremental table needs {' and '.join(missing)}.",
+            hint="The incremental column says what is new, such as updated_at; by the primary "
+            "key changed rows replace the old ones. Set them, or choose full_refresh.",
+            missing=missing,
+        )
 
 
 def _folder(name: str, *, by: User | None) -> Folder | None:

@@ -142,6 +142,12 @@ class RunDetailOut(RunOut):
     log: str = Field(description="Its beginning and its newest lines.")
 
 
+class TriggerIn(Schema):
+    """How tables are extracted."""
+
+    full: bool = Field(False, description="Whether incremental tables are read in full.")
+
+
 class TriggeredOut(Schema):
     """The runs that were asked for."""
 
@@ -179,13 +185,20 @@ def get_sync_status(request: HttpRequest) -> StatusOut:
 
 
 @admin_router.post("/sync/trigger", response=TriggeredOut, operation_id="trigger_sync")
-def trigger_sync(request: AuthedRequest, wanted: Body[Any] = None) -> TriggeredOut:
+def trigger_sync(
+    request: AuthedRequest, how: Query[TriggerIn], wanted: Body[Any] = None
+) -> TriggeredOut:
     """Extract tables now: all of them, or the named ones.
 
     What is queued or running already is returned as it is.
     """
     asked = [
-        (table, *runs.request_run(table=table, by=request.user, trigger=RunTrigger.API))
+        (
+            table,
+            *runs.request_run(
+                table=table, by=request.user, trigger=RunTrigger.API, is_full=how.full
+            ),
+        )
         for table in _tables(_names(wanted))
     ]
     described = [

@@ -83,6 +83,14 @@ def discover(arguments: Mapping[str, Any], progress: Progress) -> list[dict[str,
     return [asdict(spec) for spec in connector.discover(config, arguments["secrets"])]
 
 
+def check_query(arguments: Mapping[str, Any], progress: Progress) -> list[dict[str, Any]]:
+    """Return the columns of a query, which the source's own engine checks and does not run."""
+    connector = _connector(arguments)
+    config = connector.config_schema.model_validate(arguments["config"])
+    found = connector.check_query(config, arguments["secrets"], arguments["query"])
+    return [asdict(column) for column in found]
+
+
 def preview(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     """Return the first rows of a table, registered or not, as texts for people."""
     connector = _connector(arguments)

@@ -14,6 +14,8 @@ from django.conf import settings
 from pydantic import SecretStr
 
 from agnes_site.core.progress import Progress, silent
+from catalog import connectors
+from catalog.connectors import Capability
 from catalog.models import Source
 from catalog.services import secrets
 from catalog.services.secrets import NewSecret
@@ -89,6 +91,17 @@ def preview(
     """
     found: dict[str, Any] = _ask("preview", upstream, asker, table=dict(table), rows=rows)
     return found
+
+
+def check_query(source: Source, query: str) -> None:
+    """Have a query checked by the source's engine, where its connector can.
+
+    Raises:
+        AgnesError: the engine refuses it, or could not be asked.
+    """
+    connector = connectors.get(source.source_type)
+    if Capability.CHECK_QUERY in connector.capabilities:
+        _ask("check_query", Upstream.of(source), None, query=query)
 
 
 def _ask(function: str, upstream: Upstream, asker: Asker | None, **arguments: Any) -> Any:

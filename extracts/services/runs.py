@@ -64,9 +64,11 @@ def request_run(
     source: Source | None = None,
     kind: RunKind = RunKind.EXTRACT,
     trigger: RunTrigger = RunTrigger.MANUAL,
+    is_full: bool = False,
 ) -> tuple[Run, bool]:
     """Ask for a run; return it and whether it is new.
 
+    With ``is_full`` an incremental table is read in full, as if for the first time.
     What is queued or running already is returned as it is: single flight. The task is sent
     after the commit.
     """
@@ -75,7 +77,12 @@ def request_run(
         try:
             with transaction.atomic():
                 run = Run.objects.create(
-                    table=table, source=owner, kind=kind, trigger=trigger, requested_by=by
+                    table=table,
+                    source=owner,
+                    kind=kind,
+                    trigger=trigger,
+                    requested_by=by,
+                    is_full=is_full,
                 )
                 if by is not None:
                     audit.record(action=f"run.{kind}", resource=_subject(run), actor=by)

@@ -55,7 +55,7 @@ def form_of(table: Table, **changed) -> dict[str, str]:
         "source_table": table.source_table, "bucket": table.bucket,
         "query_mode": table.query_mode, "source_query": table.source_query,
         "primary_key": "[]", "sync_schedule": table.sync_schedule,
-        "drift_policy": table.drift_policy,
+        "drift_policy": table.drift_policy, "sync_strategy": table.sync_strategy,
         "setting_has_header": "on",
     }  # fmt: skip
     return {**form, **changed}

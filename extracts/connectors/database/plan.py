@@ -69,7 +69,7 @@ class Plan:
         """Return a hash of what, besides the rows, decides what comes out."""
         table = self.table
         facts = [
-            _READING, WRITER, table.bucket, table.source_table, self.key,
+            _READING, WRITER, table.bucket, table.source_table, table.source_query, self.key,
             table.incremental_column, str(table.max_history),
             table.options.model_dump(mode="json"),
         ]  # fmt: skip

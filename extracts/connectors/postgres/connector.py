@@ -23,6 +23,7 @@ from catalog.connectors import (
     QueryMode,
     SecretField,
     Settings,
+    SyncStrategy,
     TableRequest,
     TableSpec,
 )
@@ -50,9 +51,12 @@ class PostgresConnector(Connector):
             Capability.PREVIEW,
             Capability.EXTRACT,
             Capability.RUN_SQL,
+            Capability.CHECK_QUERY,
             Capability.REMOTE_ATTACH,
         }
     )
+    sync_strategies = frozenset({SyncStrategy.FULL_REFRESH, SyncStrategy.INCREMENTAL})
+    incremental_needs = ("primary_key", "incremental_column")
     config_schema = PostgresConfig
     table_schema = DatabaseTable
     secret_fields: ClassVar[Mapping[str, SecretField]] = {

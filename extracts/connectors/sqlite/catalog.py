@@ -34,7 +34,7 @@ def table_names(upstream: Sqlite) -> list[str]:
 
 
 def offered(upstream: Sqlite) -> Iterator[TableSpec]:
-    """Yield every table and view; one that is broken says so instead of having columns."""
+    """Yield every table and view; one that is broken says what its problem is."""
     taken: set[str] = set()
     for name in table_names(upstream):
         slug = slugs.slug(name, taken=taken)
@@ -55,7 +55,7 @@ def offered(upstream: Sqlite) -> Iterator[TableSpec]:
             source_table=name,
             columns=tuple(column.spec for column in columns),
             primary_key=key,
-            description=problem,
+            problem=problem,
         )
 
 

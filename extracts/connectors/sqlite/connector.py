@@ -22,6 +22,7 @@ from catalog.connectors import (
     Output,
     QueryMode,
     Settings,
+    SyncStrategy,
     TableRequest,
     TableSpec,
 )
@@ -49,9 +50,12 @@ class SqliteConnector(Connector):
             Capability.PREVIEW,
             Capability.EXTRACT,
             Capability.RUN_SQL,
+            Capability.CHECK_QUERY,
             Capability.REMOTE_ATTACH,
         }
     )
+    sync_strategies = frozenset({SyncStrategy.FULL_REFRESH, SyncStrategy.INCREMENTAL})
+    incremental_needs = ("primary_key", "incremental_column")
     config_schema = SqliteConfig
     table_schema = DatabaseTable
 

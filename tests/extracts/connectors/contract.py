@@ -36,6 +36,7 @@ _METHODS = {
     Capability.PREVIEW: "preview",
     Capability.EXTRACT: "extract",
     Capability.RUN_SQL: "run_sql",
+    Capability.CHECK_QUERY: "check_query",
     Capability.REMOTE_ATTACH: "remote_attach",
     Capability.ESTIMATE: "estimate",
     Capability.RECEIVE: "receive",

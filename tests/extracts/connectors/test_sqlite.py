@@ -181,7 +181,7 @@ def test_reads_views_generated_columns_and_tables_without_rowid(bring, execute, 
     found = {spec.source_table: spec for spec in connector.discover(config, {})}
     assert found["t"].primary_key == ("b", "a")
     assert [column.type for column in found["v"].columns] == ["VARCHAR", "BIGINT"]
-    assert "gone" in found["broken"].description
+    assert "gone" in found["broken"].problem
 
 
 def test_sorts_as_bytes_whatever_the_collation(bring, execute):

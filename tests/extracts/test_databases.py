@@ -1,0 +1,131 @@
+"""Tables of a database in the registry: queries checked when saved, changes merged by runs."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from django.urls import reverse
+
+from catalog.models import Table
+from extracts.models import Run, RunState
+from extracts.services import extraction, runs
+from tests.factories import SourceFactory
+
+JSON = {"content_type": "application/json"}
+QUERY = {"query_mode": "materialized", "source_table": ""}
+INCREMENTAL = {"sync_strategy": "incremental", "primary_key": ["id"], "incremental_column": "at"}
+
+
+@pytest.fixture
+def execute(tmp_path):
+    def run(script: str) -> None:
+        with closing(sqlite3.connect(tmp_path / "shop.db")) as database:
+            database.executescript(script)
+
+    run("""
+        CREATE TABLE orders (id INTEGER PRIMARY KEY, name TEXT, at TIMESTAMP);
+        INSERT INTO orders VALUES (1, 'a', '2024-06-01 10:00:00'), (2, 'b', '2024-06-02 10:00:00')
+    """)
+    return run
+
+
+@pytest.fixture
+def shop(layout, db, tmp_path, execute):
+    return SourceFactory(
+        slug="shop", source_type="sqlite", config={"path": str(tmp_path / "shop.db")}
+    )
+
+
+@pytest.fixture
+def register(admin_api, shop):
+    def post(**fields):
+        body = {"name": "orders", "source": "shop", "source_table": "orders", **fields}
+        return admin_api.post("/api/admin/register-table", body, **JSON)
+
+    return post
+
+
+def extracted(*, is_full: bool = False) -> Run:
+    run, _ = runs.request_run(table=Table.objects.get(), by=None, is_full=is_full)
+    extraction.execute(runs.claim(run.pk, worker="test"))
+    return Run.objects.get(pk=run.pk)
+
+
+class TestQuery:
+    def test_is_refused_in_the_words_of_the_source(self, register):
+        response = register(**QUERY, source_query="SELECT nope FROM orders")
+
+        assert response.status_code == 422
+        assert "no such column: nope" in response.json()["message"]
+        assert not Table.objects.exists()
+
+    def test_is_run_when_it_is_right(self, register):
+        made = register(**QUERY, source_query="SELECT name, id * 2 AS twice FROM orders")
+
+        assert made.status_code == 201
+        assert extracted().rows == 2
+
+    def test_is_checked_again_only_when_it_changes(self, admin_api, register, execute):
+        register(**QUERY, source_query="SELECT name FROM orders")
+        execute("DROP TABLE orders")
+        path = "/api/admin/registry/orders"
+
+        kept = admin_api.put(path, {"description": "Names."}, **JSON)
+        changed = admin_api.put(path, {"source_query": "SELECT id FROM orders"}, **JSON)
+
+        assert (kept.status_code, changed.status_code) == (200, 422)
+
+    def test_is_refused_beside_its_field_in_the_form(self, client, admin, shop):
+        client.force_login(admin)
+        form = {
+            "new_name": "names", "query_mode": "materialized", "source_query": "SELECT 1; SELECT 2",
+            "sync_strategy": "full_refresh", "drift_policy": "evolve", "primary_key": "[]",
+        }  # fmt: skip
+
+        url = f"{reverse('admin:catalog_table_add')}?source={shop.pk}"
+        response = client.post(url, form)
+
+        assert response.status_code == 200
+        assert "SELECT" in str(response.context["adminform"].form.errors["source_query"])
+        assert not Table.objects.exists()
+
+
+class TestIncrementalTable:
+    @pytest.mark.parametrize("missing", ["primary_key", "incremental_column"])
+    def test_needs_a_key_and_a_cursor(self, register, missing):
+        response = register(**{**INCREMENTAL, missing: None})
+
+        assert (response.status_code, response.json()["code"]) == (422, "sync_strategy_unsupported")
+        assert missing in response.json()["message"]
+
+    def test_is_refused_where_the_connector_cannot(self, admin_api, db):
+        SourceFactory(slug="files")
+        body = {"name": "t", "source": "files", **INCREMENTAL}
+
+        response = admin_api.post("/api/admin/register-table", body, **JSON)
+
+        assert response.json()["code"] == "sync_strategy_unsupported"
+        assert "full_refresh" in response.json()["hint"]
+
+    def test_merges_changes_and_reads_in_full_when_asked(self, register, execute):
+        register(**INCREMENTAL)
+        extracted()
+        execute("UPDATE orders SET name = 'unseen' WHERE id = 1")
+        execute("UPDATE orders SET name = 'B', at = '2024-06-03 10:00:00' WHERE id = 2")
+
+        merged = extracted()
+        full = extracted(is_full=True)
+
+        assert merged.state == full.state == RunState.SUCCEEDED
+        assert "Merged" in merged.log
+        assert "Merged" not in full.log
+        assert full.version_number == 3
+
+    def test_is_read_in_full_by_the_api_when_asked(self, admin_api, register):
+        register(**INCREMENTAL)
+
+        admin_api.post("/api/sync/trigger?full=true", ["orders"], **JSON)
+
+        assert Run.objects.get().is_full
