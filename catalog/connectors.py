@@ -229,7 +229,8 @@ class ExtractResult:
     With ``is_complete`` the parts are the whole table; otherwise they replace the parts of the
     same keys, ``removed_parts`` go, and the rest of the table stays. ``state`` is handed to the
     next run once these parts are published. ``is_unchanged`` says that the source has nothing
-    new: no parts, and the table stays as it is.
+    new: no parts, and the table stays as it is. ``descriptions`` are what the source says of its
+    columns, by their names.
     """
 
     parts: tuple[CandidatePart, ...] = ()
@@ -238,6 +239,7 @@ class ExtractResult:
     is_unchanged: bool = False
     state: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    descriptions: Mapping[str, str] = field(default_factory=dict)
     rejected: Rejected | None = None
 
 

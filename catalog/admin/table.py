@@ -79,7 +79,7 @@ class TableAdmin(TablePage):
     ) -> HttpResponse:  # fmt: skip
         """Have a query judged before the transaction of the form begins."""
         if request.method == "POST":
-            request.refusal = self._refusal(request, object_id)  # type: ignore[attr-defined]
+            request.refusal = self._refusal(request, object_id)  # type: ignore[attr-defined]  # for save_model
         answer: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
         return answer
 

@@ -167,10 +167,20 @@ def _validated(result: ExtractResult, progress: Progress) -> list[ValidatedPart]
         files = "the file" if count == 1 else f"{count} files"
         progress("validate", done=number, total=count, message=f"Checking every page of {files}.")
         found = publish.validate(part.path, key=part.key, expected_rows=part.rows)
-        parts.append(found)
+        parts.append(_described(found, result.descriptions))
     if parts:
         publish.common_columns(parts)
     return parts
+
+
+def _described(part: ValidatedPart, descriptions: Mapping[str, str]) -> ValidatedPart:
+    """Return the part with what the source says of its columns, which no file holds."""
+    if not descriptions:
+        return part
+    columns = tuple(
+        replace(column, description=descriptions.get(column.name, "")) for column in part.columns
+    )
+    return replace(part, columns=columns)
 
 
 def _combined(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agnes_site.core.errors import InvalidInputError
-from catalog.connectors import ExtractMode, ExtractRequest, ExtractResult, Output
+from catalog.connectors import CandidatePart, ExtractMode, ExtractRequest, ExtractResult, Output
 from extracts.connectors.database import changes
 from extracts.connectors.database.plan import Plan
 from extracts.connectors.database.reading import Selection, in_order
@@ -42,7 +42,7 @@ def extract(plan: Plan, request: ExtractRequest, out: Output) -> ExtractResult:
         except RowsMissingError:
             reason = "the database has rows with an older cursor that were never seen"
         else:
-            return ExtractResult(parts=(part,), state=_state(plan, newest), notes=(*notes, note))
+            return _result(plan, part, newest, (*notes, note))
     return _full(plan, newest, out, (*notes, f"Read in full, because {reason}."))
 
 
@@ -59,7 +59,18 @@ def _full(plan: Plan, newest: str | None, out: Output, notes: tuple[str, ...]) -
         lambda rows: out.write(rows, order=plan.key),
         scratch=out.scratch,
     )  # fmt: skip
-    return ExtractResult(parts=(part,), state=_state(plan, newest), notes=notes)
+    return _result(plan, part, newest, notes)
+
+
+def _result(
+    plan: Plan, part: CandidatePart, newest: str | None, notes: tuple[str, ...]
+) -> ExtractResult:
+    return ExtractResult(
+        parts=(part,),
+        state=_state(plan, newest),
+        notes=notes,
+        descriptions=plan.relation.descriptions(),
+    )
 
 
 def _state(plan: Plan, newest: str | None) -> Mapping[str, Any]:

@@ -63,6 +63,14 @@ class Relation:
         """Return the columns of a primary key as the database spells them."""
         return spelled_key(wanted, [column.name for column in self.columns])
 
+    def descriptions(self) -> dict[str, str]:
+        """Return what the database says of its columns, by name."""
+        return {
+            column.name: column.spec.description
+            for column in self.columns
+            if column.spec.description
+        }
+
     def notes(self) -> tuple[str, ...]:
         """Say which numbers are text, because no type for numbers holds each of them exactly."""
         inexact = [

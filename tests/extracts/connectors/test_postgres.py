@@ -158,6 +158,16 @@ def test_sorts_texts_by_their_bytes_and_the_rest_at_the_source(
     assert rows == [("B", 1), ("Z", 1), ("a", 1), ("a", 2), ("b", 1), ("ä", 1)]
 
 
+def test_tells_what_the_database_says_of_columns(
+    connector, config, secrets, server, schema, tmp_path
+):
+    server.execute("CREATE TABLE stock.t (n int, m int); COMMENT ON COLUMN stock.t.n IS 'Boxes.'")
+
+    _, result = bring(connector, config, secrets, request("t"), tmp_path / "run")
+
+    assert result.descriptions == {"n": "Boxes."}
+
+
 def test_takes_names_of_any_kind(connector, config, secrets, server, schema, tmp_path):
     name = """x") OR 1=1 --'"{}%s\\"""
     quoted = '"' + name.replace('"', '""') + '"'
