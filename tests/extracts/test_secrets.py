@@ -14,6 +14,7 @@ from catalog.services import secrets
 from extracts.models import Run, RunState
 from extracts.services import extraction, offering, probing, runs
 from extracts.services.probing import Upstream
+from tests.extracts import echo
 from tests.factories import SourceFactory, TableFactory
 
 CANARY = "canary-9d1e 'of' the mine"
@@ -110,3 +111,25 @@ class TestTestConnection:
 class TestOffers:
     def test_are_asked_for_with_the_secrets(self, source):
         assert [offer.spec["name"] for offer in offering.ask_offers(source)] == ["lengths"]
+
+
+class TestPostgresThatRepeatsThePassword:
+    def test_is_masked_everywhere(self, db, layout, capfd):
+        with echo.postgres() as (port, heard):
+            source = SourceFactory(
+                source_type="postgres",
+                config={
+                    "host": "127.0.0.1", "port": port, "database": "d", "user": "me",
+                    "sslmode": "disable",
+                },
+            )  # fmt: skip
+            secrets.set_secret(source=source, key="password", value=SecretStr(CANARY), by=None)
+            table = TableFactory(name="orders", source=source, source_table="orders")
+            run = extracted(table)
+
+        assert "no entry with ***" in run.error_message
+        assert set(heard) == {CANARY}
+        said = f"{run.error_message} {run.error_hint} {run.log} {capfd.readouterr()}"
+        assert run.state == RunState.FAILED
+        assert "canary" not in said
+        assert "canary" not in repr([*Incident.objects.values(), *Run.objects.values()])
