@@ -19,7 +19,7 @@ from tests.journeys import safe
 from tests.journeys.haystack import Haystack, Watch, gather
 from tests.journeys.installation import Installation
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 # What is searched for; each stands between what breaks naive quoting.
 CANARIES = {name: f"canary{name}{uuid.uuid4().hex[:12]}" for name in ("typed", "sent", "named")}
