@@ -16,6 +16,7 @@ from access.auth import AuthedRequest
 from access.models import Grant, Tier
 from access.services import grants
 from agnes_site.core.errors import NotFoundError
+from agnes_site.core.paging import Paging
 
 router = Router(tags=["grants"])
 
@@ -44,7 +45,7 @@ class ResourceTypeOut(Schema):
     id_format: str
 
 
-class GrantFilters(Schema):
+class GrantFilters(Paging):
     """Which grants to list."""
 
     resource_type: str = Field("", description="Only grants on things of this type.")
@@ -123,7 +124,7 @@ def list_grants(request: HttpRequest, wanted: Query[GrantFilters]) -> list[Grant
         found = found.filter(resource_type=resources.known_type(wanted.resource_type).key)
     if wanted.group_id is not None:
         found = found.filter(group_id=wanted.group_id)
-    return list(found)
+    return wanted.of(found)
 
 
 @router.post("/grants", response={201: GrantOut}, operation_id="create_grant")

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Case, Count, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
-from ninja import Router, Schema
+from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import ConfigDict, Field
 
@@ -17,6 +17,7 @@ from access.auth import AuthedRequest
 from access.models import EVERYONE, Grant, Group, Membership, User
 from access.services import groups
 from agnes_site.core.errors import NotFoundError
+from agnes_site.core.paging import Paging
 
 router = Router(tags=["groups"])
 
@@ -114,9 +115,9 @@ class MemberOut(Schema):
 
 
 @router.get("/groups", response=list[GroupOut], operation_id="list_groups")
-def list_groups(request: HttpRequest) -> list[Group]:
+def list_groups(request: HttpRequest, wanted: Query[Paging]) -> list[Group]:
     """List all groups."""
-    return list(_counted())
+    return wanted.of(_counted())
 
 
 @router.post("/groups", response={201: GroupOut}, operation_id="create_group")
@@ -138,10 +139,10 @@ def delete_group(request: AuthedRequest, group_id: UUID) -> HttpResponse:
 @router.get(
     "/groups/{group_id}/members", response=list[MemberOut], operation_id="list_group_members"
 )
-def list_members(request: HttpRequest, group_id: UUID) -> list[Membership]:
+def list_members(request: HttpRequest, group_id: UUID, wanted: Query[Paging]) -> list[Membership]:
     """List who was put into a group. Everyone has no such rows: all active users are in it."""
     memberships = find_group(group_id).memberships.select_related("user", "added_by")
-    return list(memberships.order_by("user__email"))
+    return wanted.of(memberships.order_by("user__email"))
 
 
 @router.post(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.utils import timezone
-from ninja import Router, Schema
+from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import ConfigDict, Field
 
@@ -15,6 +15,7 @@ from access.auth import AuthedRequest
 from access.models import AccessToken
 from access.services import tokens
 from agnes_site.core.errors import AccessDeniedError, NotFoundError
+from agnes_site.core.paging import Paging
 
 router = Router(tags=["tokens"])
 
@@ -73,9 +74,9 @@ class NewTokenOut(TokenOut):
 
 
 @router.get("/tokens", response=list[TokenOut], operation_id="list_tokens")
-def list_tokens(request: AuthedRequest) -> list[AccessToken]:
+def list_tokens(request: AuthedRequest, wanted: Query[Paging]) -> list[AccessToken]:
     """List the caller's tokens."""
-    return list(request.user.tokens.all())
+    return wanted.of(request.user.tokens.all())
 
 
 @router.post("/tokens", response={201: NewTokenOut}, operation_id="create_token")

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import ConfigDict, Field
 
@@ -15,6 +15,7 @@ from access.auth import AdminUser, AuthedRequest
 from access.models import ADMIN, EVERYONE, Group, User
 from access.services import users
 from agnes_site.core.errors import NotFoundError
+from agnes_site.core.paging import Paging
 
 router = Router(tags=["users"], auth=AdminUser())
 
@@ -100,9 +101,9 @@ class UserOut(Schema):
 
 
 @router.get("/users", response=list[UserOut], operation_id="list_users")
-def list_users(request: HttpRequest) -> list[User]:
+def list_users(request: HttpRequest, wanted: Query[Paging]) -> list[User]:
     """List all users."""
-    return list(User.objects.prefetch_related("memberships__group").order_by("email"))
+    return wanted.of(User.objects.prefetch_related("memberships__group").order_by("email"))
 
 
 @router.post("/users", response={201: UserOut}, operation_id="create_user")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.safestring import SafeString
 
 from access.models import User
 from agnes_site.core import human, markup
+from agnes_site.core.sql import quote_identifier
 from catalog.connectors import QueryMode
-from catalog.models import Table
+from catalog.models import Column, Table, TableName
 
-# More are found with `agnes catalog`.
-_SHOWN = 200
+# More are found by the search, and listed by `agnes catalog`.
+_SHOWN = 100
+_LONGEST = 200
 
 
 @login_required
@@ -25,25 +29,50 @@ def home(request: HttpRequest) -> HttpResponse:
     assert isinstance(user, User)
     if user.is_admin:
         return redirect("admin:index")
+    return render(request, "web/home.html", _context(request, user))
+
+
+def _context(request: HttpRequest, user: User) -> dict[str, Any]:
+    term = " ".join(request.GET.get("q", "").replace("\0", "").split())[:_LONGEST]
     readable = Table.objects.readable_by(user)
     count = readable.count()
-    context = {
+    found = _matching(readable, term) if term else readable
+    shown = list(found.select_related("current_version").order_by("name")[:_SHOWN])
+    matching = found.count() if term else count
+    return {
         "count": human.plural(count, "table"),
-        "tables": _grid(readable),
-        "hidden": max(0, count - _SHOWN),
+        "has_tables": count > 0,
+        "term": term,
+        "matching": human.plural(matching, "table"),
+        "tables": _grid(shown, term),
+        "hidden": max(0, matching - _SHOWN),
         "server_url": settings.CONFIG.server_url,
+        "example": _example(shown),
     }
-    return render(request, "web/home.html", context)
 
 
-def _grid(readable: QuerySet[Table]) -> SafeString:
-    tables = readable.select_related("current_version").order_by("name")[:_SHOWN]
+def _matching(readable: QuerySet[Table], term: str) -> QuerySet[Table]:
+    """Limit to the tables that are called so, are described so, or have such a column."""
+    aliases = TableName.objects.filter(name__icontains=term).values("table")
+    columns = Column.objects.filter(name__icontains=term).values("table")
+    return readable.filter(
+        Q(display_name__icontains=term)
+        | Q(description__icontains=term)
+        | Q(pk__in=aliases)
+        | Q(pk__in=columns)
+    )
+
+
+def _grid(shown: list[Table], term: str) -> SafeString:
+    nobody = "Nobody has granted you a table yet: ask an administrator."
     return markup.grid(
         ["Table", "Rows", "Size", "Last new data"],
-        ([markup.lines(markup.code(table.name), table.description), *_served(table)]
-         for table in tables),
-        empty="Nobody has granted you a table yet: ask an administrator.",
-    )  # fmt: skip
+        (
+            [markup.lines(markup.code(table.name), table.description), *_served(table)]
+            for table in shown
+        ),
+        empty=f"No table, and no column of one, is called “{term}”." if term else nobody,
+    )
 
 
 def _served(table: Table) -> list[object]:
@@ -52,3 +81,9 @@ def _served(table: Table) -> list[object]:
         waiting = "remote" if table.query_mode == QueryMode.REMOTE else "not extracted yet"
         return [markup.faint(waiting), markup.NOTHING, markup.NOTHING]
     return [human.number(version.rows), human.size(version.bytes), markup.when(version.created_at)]
+
+
+def _example(shown: list[Table]) -> str:
+    """Return a question that gets an answer."""
+    served = [table.name for table in shown if table.current_version_id]
+    return f"FROM {quote_identifier(served[0])} LIMIT 10" if served else "SELECT 1"

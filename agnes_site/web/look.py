@@ -31,6 +31,7 @@ def unfold(*, instance_name: str) -> dict[str, Any]:
             lambda request: static("web/parts.js"),
             lambda request: static("web/schedule.js"),
             lambda request: static("web/search.js"),
+            lambda request: static("web/keyboard.js"),
         ],
         "BORDER_RADIUS": "6px",
         "COLORS": {"primary": _TEAL},

@@ -13,6 +13,7 @@ from ninja.responses import Status
 from pydantic import ConfigDict, Field, field_validator
 
 from access.auth import AuthedRequest
+from agnes_site.core.paging import Paging
 from catalog import connectors, queries
 from catalog.connectors import DriftPolicy, QueryMode, SyncStrategy
 from catalog.models import Incident, Source, Table
@@ -119,10 +120,10 @@ class TablesOut(Schema):
     """A list of tables."""
 
     tables: list[TableOut]
-    count: int = Field(description="How many there are.")
+    count: int = Field(description="How many there are on all pages.")
 
 
-class CatalogIn(Schema):
+class CatalogIn(Paging):
     """What to list."""
 
     source: str = Field("", description="Only the tables of the source with this name.")
@@ -276,7 +277,7 @@ class RegistryOut(Schema):
     """All registered tables."""
 
     tables: list[RegistryRowOut]
-    count: int = Field(description="How many there are.")
+    count: int = Field(description="How many there are on all pages.")
 
 
 class PrecheckOut(Schema):
@@ -292,19 +293,19 @@ def list_tables(request: AuthedRequest, wanted: Query[CatalogIn]) -> TablesOut:
     tables = _shown(Table.objects.readable_by(request.user))
     if wanted.source:
         tables = tables.filter(source__slug__iexact=wanted.source)
-    found: list[Any] = list(tables)  # as objects of the schema
-    return TablesOut(tables=found, count=len(found))
+    found: list[Any] = wanted.of(tables)  # as objects of the schema
+    return TablesOut(tables=found, count=wanted.total(tables, found))
 
 
 @admin_router.get("/registry", response=RegistryOut, operation_id="list_registry")
-def list_registry(request: HttpRequest) -> RegistryOut:
+def list_registry(request: HttpRequest, wanted: Query[Paging]) -> RegistryOut:
     """List all registered tables."""
-    tables = Table.objects.select_related("registered_by")
-    found: list[Any] = list(_shown(tables))  # as objects of the schema
+    tables = _shown(Table.objects.select_related("registered_by"))
+    found: list[Any] = wanted.of(tables)  # as objects of the schema
     planned = timing.next_runs(found, now=timezone.now())
     for table in found:
         table.next_run_at = planned.get(table.pk)
-    return RegistryOut(tables=found, count=len(found))
+    return RegistryOut(tables=found, count=wanted.total(tables, found))
 
 
 @admin_router.post("/register-table", response={201: RegisteredOut}, operation_id="register_table")

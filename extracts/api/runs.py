@@ -115,6 +115,7 @@ class RunsIn(Schema):
     """Which runs to list."""
 
     limit: int = Field(50, description="How many; at least 1, at most 500.")
+    offset: int = Field(0, ge=0, description="How many to leave out at the beginning.")
     id: list[UUID] = Field(
         default_factory=list, max_length=100, description="Only these; may be given several times."
     )
@@ -218,11 +219,12 @@ def trigger_sync(
 
 @admin_router.get("/runs", response=list[RunOut], operation_id="list_runs")
 def list_runs(request: HttpRequest, wanted: Query[RunsIn]) -> list[Run]:
-    """List the newest runs, at most 500."""
+    """List the newest runs first, at most 500 at a time."""
     newest = Run.objects.select_related("table", "source").order_by("-queued_at")
     if wanted.id:
         newest = newest.filter(pk__in=wanted.id)
-    return list(newest[: max(1, min(wanted.limit, 500))])
+    end = wanted.offset + max(1, min(wanted.limit, 500))
+    return list(newest[wanted.offset : end])
 
 
 @admin_router.get("/runs/{run_id}", response=RunDetailOut, operation_id="get_run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from catalog.connectors import ColumnSpec
 from tests.factories import TableFactory, publish
 
 
@@ -43,3 +44,35 @@ class TestHome:
 
         with django_assert_max_num_queries(8):
             client.get("/")
+
+    def test_searches_tables_and_their_columns(self, client, analyst, grant):
+        orders, visits = TableFactory(name="orders"), TableFactory(name="visits")
+        for table, column in ((orders, "customer"), (visits, "browser")):
+            publish(table, columns=[ColumnSpec(name=column, type="VARCHAR")])
+            grant(analyst, table)
+        publish(TableFactory(name="salaries"), columns=[ColumnSpec(name="customer", type="INT")])
+        client.force_login(analyst)
+
+        page = client.get("/", {"q": "CUSTOM"}).content.decode()
+
+        assert "1 table found." in page
+        assert "orders" in page
+        assert "visits" not in page
+        assert "salaries" not in page
+
+    def test_says_that_nothing_is_called_so(self, client, analyst, grant):
+        grant(analyst, TableFactory(name="orders"))
+        client.force_login(analyst)
+
+        page = client.get("/", {"q": "<b>nowhere\0"}).content.decode()
+
+        assert "is called “&lt;b&gt;nowhere”" in page
+
+    def test_proposes_a_question_that_has_an_answer(self, client, analyst, grant):
+        grant(analyst, TableFactory(name="a_later_one"))
+        orders = TableFactory(name="orders")
+        publish(orders)
+        grant(analyst, orders)
+        client.force_login(analyst)
+
+        assert "FROM &quot;orders&quot; LIMIT 10" in client.get("/").content.decode()

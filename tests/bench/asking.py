@@ -26,11 +26,12 @@ class Answer:
 
 
 class Asker:
-    """One person on one connection that stays open."""
+    """One person on one connection that stays open, known by a token or by a cookie."""
 
-    def __init__(self, url: str, *, token: str) -> None:
+    def __init__(self, url: str, *, token: str = "", cookie: str = "") -> None:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
-        self._headers = {"Authorization": f"Bearer {token}", "X-Agnes-Client": "agnes/1.0.0; parts"}
+        self._headers = {"X-Agnes-Client": "agnes/1.0.0; parts"}
+        self._headers |= {"Authorization": f"Bearer {token}"} if token else {"Cookie": cookie}
 
     def get(self, path: str, *, etag: str = "") -> Answer:
         """Ask once."""

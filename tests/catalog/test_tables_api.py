@@ -337,3 +337,19 @@ class TestCatalogForAgents:
                 "source": "source",
             }
         ]  # fmt: skip
+
+
+class TestPages:
+    def test_are_given_to_those_who_ask(self, admin_api):
+        TableFactory.create_batch(5)
+
+        for path in ("/api/catalog/tables", "/api/admin/registry"):
+            whole = admin_api.get(path).json()
+            page = admin_api.get(path, {"limit": 2, "offset": 3}).json()
+
+            assert (whole["count"], page["count"]) == (5, 5)
+            assert page["tables"] == whole["tables"][3:5]
+
+    def test_have_a_sensible_size(self, admin_api):
+        assert admin_api.get("/api/catalog/tables", {"limit": 0}).status_code == 422
+        assert admin_api.get("/api/catalog/tables", {"offset": -1}).status_code == 422

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from access.models import Grant, Group, User
+from django.conf import settings
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+
+from access.models import ADMIN, Grant, Group, User
 from access.services import groups, stamps, tokens
 
 
@@ -12,6 +17,25 @@ def add_reader(name: str) -> str:
     group = groups.create_group(name=name, description="", by=None)
     groups.add_member(group=group, user=user, by=None)
     return tokens.create(user=user, name="bench", by=None).secret
+
+
+def sign_an_administrator_in() -> str:
+    """Add an administrator and return the cookie of a browser in which they have signed in."""
+    user = User.objects.create_user("bench@example.com")
+    groups.add_member(group=Group.objects.get(name=ADMIN), user=user, by=None)
+    browser = Client()
+    browser.force_login(user)
+    return f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"
+
+
+def lists() -> dict[str, str]:
+    """Return where each list of the admin is, by what it holds."""
+    return {
+        str(model._meta.verbose_name_plural): reverse(
+            f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+        )
+        for model in admin.site._registry
+    }
 
 
 def grant_each(name: str, tables: list[str]) -> None:

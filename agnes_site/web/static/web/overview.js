@@ -1,7 +1,7 @@
 // Keeps the overview fresh while runs are on, and lets its buttons work in place.
 (() => {
   const SECONDS = 5;
-  const NOTES = "#main > .px-4:not(:has(#content)) > div";
+  const NOTES = "#ag-messages";
   const overview = () => document.getElementById("overview");
 
   async function refresh() {
