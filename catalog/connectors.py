@@ -130,7 +130,7 @@ class TableSpec:
     ``name`` is a proposal, ``upstream_id`` what the source itself calls it (shown to people);
     ``bucket`` and ``source_table`` are the coordinates to register it with. Sizes are hints in
     rows and bytes, ``None`` where the source does not say. ``problem`` says why it cannot be
-    extracted as it is, for people.
+    extracted as it is, for people. ``query_mode`` is how it can be served.
     """
 
     name: str
@@ -144,6 +144,7 @@ class TableSpec:
     description: str = ""
     problem: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    query_mode: QueryMode = QueryMode.LOCAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -367,6 +368,10 @@ class Connector(ABC):
     def remote_attach(self, config: Settings, tables: Iterable[TableRequest]) -> Attach:
         """Say how the source's catalog is attached for remote tables."""
         raise self.unsupported(Capability.REMOTE_ATTACH)
+
+    def remote_place(self, config: Settings, table: TableRequest) -> tuple[str, str]:
+        """Return schema and name of a remote table in the attached catalog."""
+        return table.bucket, table.source_table
 
     def estimate(
         self, config: Settings, secrets: Mapping[str, str], request: ExtractRequest

@@ -19,7 +19,7 @@ from agnes_site.core.admin.parts import joined, paged, pager
 from agnes_site.core.errors import AgnesError
 from agnes_site.core.markup import Tone
 from agnes_site.core.sparkline import Bar, sparkline
-from catalog import panels
+from catalog import connectors, panels
 from catalog.connectors import QueryMode, SyncStrategy
 from catalog.models import Table
 from catalog.panels import Action, ColumnDetail, Panel
@@ -176,6 +176,8 @@ def _runs(request: HttpRequest, table: Table) -> SafeString:
 
 def _preview(request: HttpRequest, table: Table) -> SafeString:
     if table.query_mode == QueryMode.REMOTE:
+        if connectors.is_foreign(table.source.source_type):
+            return _said("Its rows are where the extract says, and are not read from here.")
         return _rows(previewing.first_remote_rows(table), "as its source has them now")
     version = table.current_version
     if version is None:

@@ -258,6 +258,23 @@ class Config(BaseModel):
         ge=0,
         le=20,
     )
+    remote_attach_extensions: Names = setting(
+        ("keboola", "bigquery"),
+        "DuckDB extensions by which the extract of another producer may have remote tables looked "
+        "at, comma separated.",
+        env="AGNES_REMOTE_ATTACH_EXTENSIONS",
+    )
+    remote_attach_token_envs: Names = setting(
+        (
+            "KBC_TOKEN",
+            "KBC_STORAGE_TOKEN",
+            "KEBOOLA_STORAGE_TOKEN",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+        ),
+        "Environment variables from which the extract of another producer may have a secret taken, "
+        "comma separated. Those of the server itself never are.",
+        env="AGNES_REMOTE_ATTACH_TOKEN_ENVS",
+    )
     scan_seconds: int = setting(
         30,
         "Time between two looks for extract folders of other producers.",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from agnes_site.core.errors import InvalidInputError
 from agnes_site.core.failpoints import failpoint
 from agnes_site.core.progress import Progress
 from catalog import connectors
@@ -26,7 +27,6 @@ from catalog.connectors import (
 )
 from extracts.connectors import previewing
 from extracts.engine import attaching, publish
-from extracts.engine.attaching import RemoteUnreachableError
 from extracts.engine.candidate import Candidate
 from extracts.engine.publish import ValidatedPart
 
@@ -102,32 +102,34 @@ def preview(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     return previewing.shown(found.slice(0, arguments["rows"]))
 
 
-def look_at_remote(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
-    """Attach the catalog of a source and describe its remote tables.
-
-    Raises:
-        AgnesError: it cannot be attached; the connector's own test says why where it can.
-    """
-    attach, secret = _attach(arguments)
-    tables = {
-        key: (table["bucket"], table["source_table"]) for key, table in arguments["tables"].items()
-    }
-    with TemporaryDirectory() as scratch:
-        try:
-            seen = attaching.look(attach, secret=secret, tables=tables, scratch=Path(scratch))
-        except RemoteUnreachableError:
-            test(arguments, progress)
-            raise
-    return {"attach": asdict(attach), **seen.as_json()}
-
-
-def _attach(arguments: Mapping[str, Any]) -> tuple[Attach, str]:
-    """Return how the catalog is attached under the alias that is wanted, and its secret."""
+def remote_attach(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Return how the catalog of a source is attached, and where its remote tables are in it."""
     connector = _connector(arguments)
     config = connector.config_schema.model_validate(arguments["config"])
-    tables = [table_request(connector, table) for table in arguments["tables"].values()]
-    attach = replace(connector.remote_attach(config, tables), alias=arguments["alias"])
-    return attach, arguments["secrets"].get(attach.token_name, "")
+    tables = {key: table_request(connector, table) for key, table in arguments["tables"].items()}
+    places, missing = {}, {}
+    for key, table in tables.items():
+        try:
+            places[key] = connector.remote_place(config, table)
+        except InvalidInputError as error:
+            missing[key] = error.message
+    attach = connector.remote_attach(config, [tables[key] for key in places])
+    return {"attach": asdict(attach), "places": places, "missing": missing}
+
+
+def look_at_remote(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Attach a remote catalog and describe the tables at ``places``.
+
+    Raises:
+        RemoteUnreachableError: it cannot be attached.
+    """
+    places = {key: (place[0], place[1]) for key, place in arguments["places"].items()}
+    secret = arguments["secrets"].get("secret", "")
+    with TemporaryDirectory() as scratch:
+        seen = attaching.look(
+            Attach(**arguments["attach"]), secret=secret, tables=places, scratch=Path(scratch)
+        )
+    return seen.as_json()
 
 
 def table_request(connector: connectors.Connector, given: Mapping[str, Any]) -> TableRequest:

@@ -7,7 +7,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,8 +16,9 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from pydantic import SecretStr
 
-from agnes_site.core.errors import AgnesError
+from agnes_site.core.errors import AgnesError, UpstreamError
 from agnes_site.core.progress import Progress
 from catalog import connectors
 from catalog.connectors import Attach, Capability, ColumnSpec, QueryMode
@@ -26,6 +27,7 @@ from catalog.services import incidents, secrets, versions
 from extracts.engine import process
 from extracts.engine.remote_views import RemoteView
 from extracts.models import RemoteCatalog
+from extracts.services import remote_policy
 from extracts.services.arguments import source_arguments, table_arguments
 
 _PATIENCE_SECONDS = 60
@@ -140,6 +142,7 @@ def _fingerprint(source: Source, tables: Mapping[UUID, Table]) -> str:
     kept = SourceSecret.objects.filter(source=source).order_by("key")
     said = [
         source.config,
+        source.scan_state.get("extract") if connectors.is_foreign(source.source_type) else "",
         [[secret.key, secret.env_name, secret.changed_at.isoformat()] for secret in kept],
         [[str(pk), table.bucket, table.source_table] for pk, table in tables.items()],
     ]
@@ -147,15 +150,34 @@ def _fingerprint(source: Source, tables: Mapping[UUID, Table]) -> str:
 
 
 def _ask(source: Source, tables: Mapping[UUID, Table], progress: Progress) -> dict[str, Any]:
+    """Return how the catalog is attached, and which columns its tables have now."""
+    arguments = {
+        **source_arguments(source),
+        "tables": {str(pk): table_arguments(table) for pk, table in tables.items()},
+    }
+    found = _in_child("remote_attach", arguments, {}, progress)
+    said = Attach(**found["attach"])
+    secret = remote_policy.secret_for(source, said)
+    attach = replace(said, alias=alias_of(source))
+    looking = {**arguments, "attach": asdict(attach), "places": found["places"]}
+    try:
+        seen = _in_child("look_at_remote", looking, {"secret": secret} if secret else {}, progress)
+    except UpstreamError:
+        if not connectors.is_foreign(source.source_type):
+            _in_child("test", arguments, secrets.secrets_of(source), progress)  # says more
+        raise
+    missing = {**found["missing"], **seen["missing"]}
+    return {"attach": asdict(attach), "found": seen["found"], "missing": missing}
+
+
+def _in_child(
+    function: str, arguments: Mapping[str, Any], given: Mapping[str, SecretStr], progress: Progress
+) -> dict[str, Any]:
     found: dict[str, Any] = process.run(
         process.Job(
-            function="extracts.connectors.work:look_at_remote",
-            arguments={
-                **source_arguments(source),
-                "alias": alias_of(source),
-                "tables": {str(pk): table_arguments(table) for pk, table in tables.items()},
-            },
-            secrets=secrets.secrets_of(source),
+            function=f"extracts.connectors.work:{function}",
+            arguments=arguments,
+            secrets=given,
             memory_bytes=settings.CONFIG.run_memory_bytes,
             timeout_seconds=_PATIENCE_SECONDS,
         ),

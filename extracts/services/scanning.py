@@ -149,7 +149,7 @@ def _register_shown(holding: Holding, source: Source) -> None:
             continue
         registry.register_table(
             source=source, name=spec["name"], by=None, source_table=spec["source_table"],
-            description=spec["description"],
+            description=spec["description"], query_mode=spec["query_mode"],
         )  # fmt: skip
         offered.add(spec["source_table"])
         holding.note(f"Registered {spec['name']}; nobody may read it until it is granted.")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from pydantic import Field, field_validator
 
-from agnes_site.core.errors import NotFoundError, UpstreamError
+from agnes_site.core.errors import InvalidInputError, NotFoundError, UpstreamError
 from catalog.connectors import (
+    Attach,
     CandidatePart,
     Capability,
     Connector,
@@ -19,6 +20,7 @@ from catalog.connectors import (
     ExtractResult,
     Health,
     Output,
+    QueryMode,
     Settings,
     TableRequest,
     TableSpec,
@@ -39,6 +41,16 @@ class InnerTableMissingError(NotFoundError):
 
     code = "external_table_missing"
     hint = "Look at `_meta` in the extract; unregister the table if it is gone for good."
+
+
+class RemoteTableInvalidError(InvalidInputError):
+    """A remote table of the extract cannot be found in any catalog."""
+
+    code = "external_remote_invalid"
+    hint = (
+        "Its view has to be `SELECT * FROM <alias>.<schema>.<table>`, and `_remote_attach` has to "
+        "say what the alias is."
+    )
 
 
 class FilesMissingError(UpstreamError):
@@ -77,7 +89,15 @@ class ExternalConnector(Connector):
 
     source_type = "external"
     display_name = "External extract"
-    capabilities = frozenset({Capability.DISCOVER, Capability.PREVIEW, Capability.EXTRACT})
+    query_modes = frozenset({QueryMode.LOCAL, QueryMode.REMOTE})
+    capabilities = frozenset(
+        {
+            Capability.DISCOVER,
+            Capability.PREVIEW,
+            Capability.EXTRACT,
+            Capability.REMOTE_ATTACH,
+        }
+    )
     config_schema = ExternalConfig
     table_schema = ExternalTable
     is_foreign = True
@@ -92,18 +112,18 @@ class ExternalConnector(Connector):
         )
 
     def discover(self, config: Settings, secrets: Mapping[str, str]) -> Iterator[TableSpec]:
-        """Yield the tables whose rows are in the extract."""
+        """Yield the tables of the extract, with their rows in it or remote."""
         for table in read_extract(_folder(config) / _EXTRACT_NAME).tables:
-            if not table.is_remote:
-                yield TableSpec(
-                    name=table.name,
-                    upstream_id=table.name,
-                    source_table=table.name,
-                    columns=table.columns,
-                    rows=table.rows,
-                    bytes=table.size_bytes,
-                    description=table.description,
-                )
+            yield TableSpec(
+                name=table.name,
+                upstream_id=table.name,
+                source_table=table.name,
+                columns=table.columns,
+                rows=None if table.is_remote else table.rows,
+                bytes=None if table.is_remote else table.size_bytes,
+                description=table.description,
+                query_mode=table.query_mode,
+            )
 
     def preview(
         self, config: Settings, secrets: Mapping[str, str], table: TableRequest, rows: int
@@ -116,6 +136,26 @@ class ExternalConnector(Connector):
             evaluated(folder, inner.name, scratch=Path(scratch), rows=rows) as batches,
         ):
             return batches.read_all()
+
+    def remote_attach(self, config: Settings, tables: Iterable[TableRequest]) -> Attach:
+        """Return how the producer says that the catalog of its remote tables is attached.
+
+        Raises:
+            RemoteTableInvalidError: it does not say so, or for more than one catalog.
+        """
+        folder = _folder(config)
+        aliases = {_remote_place(folder, table)[0].lower() for table in tables}
+        listed = read_extract(folder / _EXTRACT_NAME).remote
+        found = [each for each in listed if each.alias.lower() in aliases]
+        if len(aliases) != 1 or len(found) != 1:
+            raise RemoteTableInvalidError(
+                "The remote tables of an extract need one row of `_remote_attach` for all of them."
+            )
+        return found[0]
+
+    def remote_place(self, config: Settings, table: TableRequest) -> tuple[str, str]:
+        """Return schema and name to which the view in the extract leads."""
+        return _remote_place(_folder(config), table)[1:]
 
     def extract(
         self, config: Settings, secrets: Mapping[str, str], request: ExtractRequest, out: Output
@@ -158,6 +198,13 @@ def _inner_table(folder: Path, table: TableRequest) -> InnerTable:
     raise InnerTableMissingError(
         f"The extract in {folder.name!r} does not show a table {table.source_table!r}."
     )
+
+
+def _remote_place(folder: Path, table: TableRequest) -> tuple[str, str, str]:
+    for inner in read_extract(folder / _EXTRACT_NAME, only=table.source_table).tables:
+        if inner.place is not None:
+            return inner.place
+    raise RemoteTableInvalidError(f"The view of {table.source_table!r} leads to no remote table.")
 
 
 def _copyable(inner: InnerTable) -> tuple[Path, ...] | None:

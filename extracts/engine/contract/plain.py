@@ -17,6 +17,10 @@ _PLAIN_VIEW = re.compile(
     rf"(?:(?:read_parquet|parquet_scan)\(({_LITERAL}|{_LIST}){_UNION}\)"
     r'|"((?:[^"]|"")+\.parquet)");'
 )
+_NAME = r'(\w+|"(?:[^"]|"")+")'
+_REMOTE_VIEW = re.compile(
+    rf"CREATE VIEW {_NAME} AS SELECT \* FROM {_NAME}\.{_NAME}\.{_NAME};"  # noqa: S608 - a pattern
+)
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -38,6 +42,19 @@ def plain_files(
     if len(set(files)) < len(files) or not all(_belongs(path, folder) for path in files):
         return None
     return tuple(files)
+
+
+def remote_place(view_sql: str) -> tuple[str, str, str] | None:
+    """Return alias, schema and name of the remote table that a view shows as it is."""
+    match = _REMOTE_VIEW.fullmatch(view_sql)
+    if match is None:
+        return None
+    _view, alias, schema, table = (_unquoted(name) for name in match.groups())
+    return alias, schema, table
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
 def _patterns(view_sql: str) -> list[str] | None:

@@ -16,7 +16,7 @@ from agnes_site.core.slugs import is_slug
 from agnes_site.core.sql import quote_identifier
 from catalog.connectors import Attach, ColumnSpec, QueryMode
 from extracts.engine.contract.opening import ExtractDamagedError, attach, connect
-from extracts.engine.contract.plain import plain_files
+from extracts.engine.contract.plain import plain_files, remote_place
 from extracts.engine.contract.shape import META, REMOTE_ATTACH, RESERVED, LeftOut
 
 _MOST_ROWS = 20_000
@@ -53,7 +53,8 @@ class InnerTable:
     """A table that a foreign extract shows.
 
     ``files`` are the Parquet files it consists of, or ``None`` when it is no view over plain
-    files: it is remote, or only DuckDB can tell what it holds.
+    files: it is remote, or only DuckDB can tell what it holds. ``place`` is where a remote one
+    is: alias, schema and name, ``None`` when its view is anything but that.
     """
 
     name: str
@@ -64,6 +65,7 @@ class InnerTable:
     query_mode: QueryMode
     columns: tuple[ColumnSpec, ...]
     files: tuple[Path, ...] | None
+    place: tuple[str, str, str] | None = None
 
     @property
     def is_remote(self) -> bool:
@@ -155,6 +157,7 @@ class _Reader:
             query_mode=query_mode,
             columns=self.columns[name.lower()],
             files=None if is_remote else self._files(name),
+            place=remote_place(self.view_sql.get(name.lower(), "")) if is_remote else None,
         )
 
     def _files(self, name: str) -> tuple[Path, ...] | None:

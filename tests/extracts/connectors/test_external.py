@@ -128,7 +128,7 @@ class TestDiscover:
             ("letter", "VARCHAR"),
         ]
 
-    def test_leaves_remote_tables_out(self, folder, produce):
+    def test_says_which_tables_are_remote(self, folder, produce):
         produce(
             "UPDATE _meta SET query_mode = 'remote' WHERE table_name = 'sales'",
             orders=ORDERS,
@@ -137,7 +137,9 @@ class TestDiscover:
 
         specs = ExternalConnector().discover(ExternalConfig(folder=folder), {})
 
-        assert [spec.name for spec in specs] == ["orders"]
+        assert {spec.name: spec.query_mode for spec in specs} == {
+            "orders": "local", "sales": "remote",
+        }  # fmt: skip
 
 
 class TestExtractingPlainParquet:
