@@ -17,7 +17,7 @@ from werkzeug import Request, Response
 
 from tests.journeys import safe
 from tests.journeys.haystack import Haystack, Watch, gather
-from tests.journeys.installation import Installation
+from tests.journeys.installation import Installation, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -90,7 +90,7 @@ def haystack(installation, browser, service) -> Haystack:
             ended = installation.finished(run)
             expected = {"rows": "succeeded"}.get(name.partition("_")[2], "failed")
             assert ended["state"] == expected, ended
-        _test_connections(installation, browser, found)
+        _test_connections(installation, browser, service.url_for("").rstrip("/"), found)
         installation.manage("rotate_secrets")
     gather(installation, found, browser)
     return found
@@ -103,7 +103,7 @@ def _plant(installation: Installation, browser: requests.Session, url: str) -> N
         slug="typed", display_name="", schedule="", concurrency="2", setting_url=url,
         secret_password=SECRETS["typed"],
     )  # fmt: skip
-    assert "/change/" in added.url, added.text
+    assert "/do/find/" in added.url, added.text
     for name in ("sent", "named"):
         installation.manage(
             "shell", "-c",
@@ -116,15 +116,36 @@ def _plant(installation: Installation, browser: requests.Session, url: str) -> N
 
 
 def _test_connections(
-    installation: Installation, browser: requests.Session, found: Haystack
+    installation: Installation, browser: requests.Session, url: str, found: Haystack
 ) -> None:
-    """Press "Test connection" on the page of each source: the safe refuses."""
+    """Press "Test connection" in the form of each source, and of a new one: the safe refuses."""
     listed = browser.get(f"{installation.url}/admin/catalog/source/", timeout=30).text
-    for source in sorted(set(re.findall(r"/admin/catalog/source/([0-9a-f-]{36})/", listed))):
-        page = f"{installation.url}/admin/catalog/source/{source}/"
-        answer = _post(browser, f"{page}change/", to=f"{page}do/test/")
+    form = f"{installation.url}/admin/catalog/source/"
+    tries = [
+        (f"{form}{source}/change/", f"source={source}", {})
+        for source in sorted(set(re.findall(r"/admin/catalog/source/([0-9a-f-]{36})/", listed)))
+    ]
+    typed = {"secret_password": SECRETS["typed"]}
+    tries.append((f"{form}add/?source_type=safe", "source_type=safe", typed))
+    for page, subject, secret in tries:
+        named = re.search(
+            r'name="secret_password_variable" value="([^"]+)"', browser.get(page, timeout=30).text
+        )
+        asked = _post(
+            browser, page, to=f"{form}try/test/?{subject}", setting_url=url,
+            secret_password_variable=named.group(1) if named else "", **secret,
+        )  # fmt: skip
+        answer = wait_until(lambda asked=asked: _answer(browser, installation, asked), seconds=30)
         assert "The safe said" in answer.text
-        found.add("pages", answer.url, answer.content)
+        found.add("pages", answer.url, asked.content + answer.content)
+
+
+def _answer(
+    browser: requests.Session, installation: Installation, asked: requests.Response
+) -> requests.Response | None:
+    question = asked.json()["id"]
+    answer = browser.get(f"{installation.url}/api/admin/questions/{question}", timeout=30)
+    return None if answer.json()["state"] == "asking" else answer
 
 
 def _tables(installation: Installation, found: Haystack) -> list[str]:

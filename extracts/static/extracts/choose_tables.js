@@ -252,7 +252,7 @@
     runUrl(each) { return this.$root.dataset.runUrl.replace(NOBODY, each.run); },
     numbers(count) { return grouped.format(count); },
     size(bytes) {
-      if (bytes === null || bytes === undefined) return "—";
+      if (bytes === null || bytes === undefined) return "";
       const units = ["B", "kB", "MB", "GB", "TB"];
       let at = 0;
       while (bytes >= 1000 && at < units.length - 1) { bytes /= 1000; at += 1; }
