@@ -43,11 +43,14 @@ class PostgresConfig(Settings):
     )
     sslmode: SslMode = Field(
         default=SslMode.PREFER,
+        title="Encryption",
         description="Encryption: verify-full checks certificate and name and is right for "
         "every network that others use; prefer encrypts where the server can.",
     )
     ssl_root_certificate: Annotated[Path | None, AfterValidator(_absolute)] = Field(
         default=None,
+        title="Certificate of the authority",
+        json_schema_extra={"shown_when": {"sslmode": ["verify-ca", "verify-full"]}},
         description="verify-ca, verify-full: file on the server with the certificate of the "
         "authority; those of the operating system if not given.",
     )
@@ -55,11 +58,23 @@ class PostgresConfig(Settings):
         default=(), description="Schemas to offer tables of; all that can be read if not given."
     )
     connect_timeout_seconds: int = Field(
-        default=10, ge=2, le=300, description="How long to wait for the server to answer."
+        default=10,
+        ge=2,
+        le=300,
+        description="How long to wait for the server to answer.",
+        json_schema_extra={"more": True},
     )
     statement_timeout_seconds: int = Field(
-        default=3600, ge=1, le=86_400, description="How long one query may take."
+        default=3600,
+        ge=1,
+        le=86_400,
+        description="How long one query may take.",
+        json_schema_extra={"more": True},
     )
     lock_timeout_seconds: int = Field(
-        default=60, ge=1, le=3600, description="How long to wait for a table that is locked."
+        default=60,
+        ge=1,
+        le=3600,
+        description="How long to wait for a table that is locked.",
+        json_schema_extra={"more": True},
     )

@@ -23,5 +23,9 @@ class SqliteConfig(Settings):
         description="The database's file on the server; it is opened for reading only."
     )
     busy_timeout_seconds: int = Field(
-        default=10, ge=0, le=600, description="How long to wait while somebody writes."
+        default=10,
+        ge=0,
+        le=600,
+        description="How long to wait while somebody writes.",
+        json_schema_extra={"more": True},
     )

@@ -15,26 +15,40 @@
       description: spec.description, problem: spec.problem || "", columns: spec.columns.length,
       columnNames: spec.columns.slice(0, 40).map((each) => each.name).join(", "),
       sought: (spec.upstream_id + " " + spec.name + " " + spec.description + " " + spec.columns.map((each) => each.name).join(" ")).toLowerCase(),
-      rows: spec.rows, bytes: spec.bytes, key: spec.primary_key.join(", "), chosen: false, refusal: "",
+      rows: spec.rows, bytes: spec.bytes, key: spec.primary_key.join(", "), chosen: false, refusal: "", conflict: "",
     };
   }
+
+  const isFree = (offer) => !offer.registeredAs && !offer.problem;
 
   function folderOf(place) {
     const cut = place.lastIndexOf("/");
     return cut < 0 ? "" : place.slice(0, cut);
   }
 
-  const component = () => ({
-    step: "choose", state: "asking", message: "", problem: null, problemAt: "",
-    offers: [], question: "", search: "", bucket: "", onlyFree: false, at: 0,
+  function conflictOf(offer, counts) {
+    const name = offer.name.trim();
+    if (!offer.chosen) return "";
+    if (offer.refusal) return offer.refusal;
+    if (!name) return "A table needs a name.";
+    if (!SLUG.test(name)) return "Letters, digits and _ only, not a digit first, at most 64.";
+    if (offer.takenName && name.toLowerCase() === offer.takenName.toLowerCase()) return "Another table has this name.";
+    return counts.get(name.toLowerCase()) > 1 ? "Two of the chosen have this name." : "";
+  }
+
+  // Everything that is offered stands in `all`, as plain objects: only the page that is shown is
+  // watched for changes, so that thousands of tables are as quick as ten.
+  const component = (all = []) => ({
+    step: "choose", state: "asking", message: "", problem: null, problemAt: "", round: 0,
+    question: "", search: "", bucket: "", buckets: [], onlyFree: false, at: 0, page: [], pages: 0,
+    offerCount: 0, matchingCount: 0, freeCount: 0, registeredCount: 0, chosenCount: 0, conflicts: 0,
     group: "", folder: "", schedule: "", extract: true,
     watched: [], previewed: null, previewAnswer: null, previewProblem: null,
     asked: null, askedPreview: null, previews: 0, isWatching: false,
 
     init() {
-      this.$watch("search", () => { this.at = 0; });
-      this.$watch("bucket", () => { this.at = 0; });
-      this.$watch("onlyFree", () => { this.at = 0; });
+      for (const filter of ["search", "bucket", "onlyFree"]) this.$watch(filter, () => { this.at = 0; this.refresh(); });
+      this.$watch("at", () => this.refresh());
       this.look();
     },
 
@@ -46,8 +60,10 @@
         this.asked = agnes.ask("POST", this.$root.dataset.api + "discover?wait=0", null, (text) => { this.message = text || this.message; });
         const question = await this.asked.answer;
         this.question = question.id;
-        this.offers = question.answer.tables.map(offered);
+        all = question.answer.tables.map(offered);
+        this.buckets = [...new Set(all.map((offer) => offer.bucket).filter(Boolean))].sort();
         Object.assign(this, { state: "offered", at: 0 });
+        this.refresh();
       } catch (error) {
         this.fail(error);
       }
@@ -60,22 +76,36 @@
     },
     cancel() { if (this.asked) this.asked.cancel(); },
 
-    get matching() {
+    matching() {
       const words = this.search.toLowerCase().split(/\s+/).filter(Boolean);
-      return this.offers.filter((offer) =>
+      return all.filter((offer) =>
         (!this.bucket || offer.bucket === this.bucket) && (!this.onlyFree || !offer.registeredAs)
         && words.every((word) => offer.sought.includes(word)));
     },
-    get page() { return this.matching.slice(this.at * PAGE, (this.at + 1) * PAGE); },
-    get pages() { return Math.ceil(this.matching.length / PAGE); },
-    get buckets() { return [...new Set(this.offers.map((offer) => offer.bucket).filter(Boolean))].sort(); },
-    get free() { return this.matching.filter((offer) => !offer.registeredAs && !offer.problem); },
-    get chosen() { return this.offers.filter((offer) => offer.chosen); },
-    get registeredCount() { return this.offers.filter((offer) => offer.registeredAs).length; },
+    chosen() { return all.filter((offer) => offer.chosen); },
+    refresh() {
+      const matching = this.matching();
+      Object.assign(this, {
+        offerCount: all.length, matchingCount: matching.length, pages: Math.ceil(matching.length / PAGE),
+        freeCount: matching.filter(isFree).length, registeredCount: all.filter((offer) => offer.registeredAs).length,
+        page: matching.slice(this.at * PAGE, (this.at + 1) * PAGE), round: this.round + 1,
+      });
+      this.recount();
+    },
+    recount() {
+      const chosen = this.chosen(), counts = new Map();
+      for (const offer of chosen) {
+        const name = offer.name.trim().toLowerCase();
+        counts.set(name, (counts.get(name) || 0) + 1);
+      }
+      this.chosenCount = chosen.length;
+      this.conflicts = chosen.filter((offer) => conflictOf(offer, counts)).length;
+      for (const offer of this.page) offer.conflict = conflictOf(offer, counts);
+    },
     get counted() {
-      const parts = [this.numbers(this.offers.length)];
+      const parts = [this.numbers(this.offerCount)];
       if (this.registeredCount) parts.push(`${this.numbers(this.registeredCount)} registered`);
-      if (this.chosen.length) parts.push(`${this.numbers(this.chosen.length)} chosen`);
+      if (this.chosenCount) parts.push(`${this.numbers(this.chosenCount)} chosen`);
       return parts.join(" · ");
     },
     get isPageChosen() {
@@ -83,31 +113,16 @@
       return free.length > 0 && free.every((offer) => offer.chosen);
     },
     chooseAll(isChosen) {
-      for (const offer of isChosen ? this.free : this.chosen) offer.chosen = isChosen;
+      for (const offer of isChosen ? this.matching().filter(isFree) : this.chosen()) offer.chosen = isChosen;
+      this.refresh();
     },
     choosePage(isChosen) {
       for (const offer of this.page) if (!offer.registeredAs) offer.chosen = isChosen;
+      this.recount();
     },
-
-    // Names ----------------------------------------------------------------------------------
-
-    get nameCounts() {
-      const counts = new Map();
-      for (const offer of this.chosen) counts.set(offer.name.trim().toLowerCase(), (counts.get(offer.name.trim().toLowerCase()) || 0) + 1);
-      return counts;
-    },
-    get conflicts() {
-      const counts = this.nameCounts;
-      return this.chosen.filter((offer) => this.conflictIn(offer, counts)).length;
-    },
-    conflict(offer) { return offer.chosen ? this.conflictIn(offer, this.nameCounts) : ""; },
-    conflictIn(offer, counts) {
-      const name = offer.name.trim();
-      if (offer.refusal) return offer.refusal;
-      if (!name) return "A table needs a name.";
-      if (!SLUG.test(name)) return "Letters, digits and _ only, not a digit first, at most 64.";
-      if (offer.takenName && name.toLowerCase() === offer.takenName.toLowerCase()) return "Another table has this name.";
-      return counts.get(name.toLowerCase()) > 1 ? "Two of the chosen have this name." : "";
+    rename(offer) {
+      Object.assign(offer, { refusal: "", chosen: true });
+      this.recount();
     },
 
     // A look inside --------------------------------------------------------------------------
@@ -132,12 +147,12 @@
     // Registering ----------------------------------------------------------------------------
 
     get registerLabel() {
-      const count = this.chosen.length;
+      const count = this.chosenCount;
       const tables = count === 1 ? "1 table" : this.numbers(count) + " tables";
       return (this.extract ? "Register and extract " : "Register ") + (count ? tables : "");
     },
     async register() {
-      const tables = Object.fromEntries(this.chosen.map((offer) => [offer.id, offer.name.trim()]));
+      const tables = Object.fromEntries(this.chosen().map((offer) => [offer.id, offer.name.trim()]));
       Object.assign(this, { step: "watch", state: "registering", problem: null, watched: [], message: "Registering…" });
       this.setWay(2);
       try {
@@ -156,7 +171,7 @@
       }
     },
     take(outcome) {
-      const known = new Map(this.offers.map((offer) => [offer.id, offer]));
+      const known = new Map(all.map((offer) => [offer.id, offer]));
       for (const each of outcome.registered) {
         const offer = known.get(each.upstream_id);
         if (offer) Object.assign(offer, { chosen: false, registeredAs: each.name });
@@ -165,6 +180,7 @@
         const offer = known.get(each.upstream_id);
         if (offer) offer.refusal = each.message + " " + each.hint;
       }
+      this.refresh();
       this.watched = [
         ...outcome.refused.map((each) => ({ ...each, state: "refused", phase: "", rows: null, run: "", table: "", problem: each.message + " " + each.hint })),
         ...outcome.registered.map((each) => ({ ...each, state: each.run ? "queued" : "registered", phase: "", rows: null, problem: "" })),
@@ -175,6 +191,7 @@
         const same = outcome.refused.every((each) => each.message === first.message);
         Object.assign(this, { step: "choose", state: "offered", problem: { message: same ? first.message : "None of them could be registered; what is wrong stands beside each.", hint: same ? first.hint : "" } });
         if (same && outcome.refused.length > 1) for (const each of outcome.refused) known.get(each.upstream_id).refusal = "";
+        this.refresh();
         this.setWay(1);
         return;
       }
@@ -260,7 +277,7 @@
     },
   });
 
-  const register = () => window.Alpine.data("chooseTables", component);
+  const register = () => window.Alpine.data("chooseTables", () => component());
   if (window.Alpine) register();
   else document.addEventListener("alpine:init", register, { once: true });
 })();

@@ -1,0 +1,140 @@
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from access.models import Grant, Group
+from catalog.models import Source, Table
+from catalog.services import secrets
+from extracts.models import Run
+from extracts.services import extraction, runs
+from tests.factories import SourceFactory, TableFactory
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "orders.csv").write_text("id\n1\n2\n", encoding="utf-8")
+    (tmp_path / "bills.csv").write_text("id\n1\n", encoding="utf-8")
+    return tmp_path
+
+
+def source(*words: str) -> str:
+    """Run the command and return what it said."""
+    out = io.StringIO()
+    call_command("source", *words, stdout=out, stderr=out)
+    return out.getvalue()
+
+
+@pytest.mark.django_db
+class TestSource:
+    def test_adds_what_can_be_reached(self, folder):
+        said = source("add", "shop", "--type", "files", "--set", f"folder={folder}", "--test")
+
+        assert Source.objects.get().config == {"folder": str(folder)}
+        assert "manage.py source discover shop" in said
+
+    def test_adds_nothing_that_cannot_be_reached(self, folder):
+        with pytest.raises(CommandError, match="nothing"):
+            source("add", "shop", "--type", "files", "--set", f"folder={folder}/nothing", "--test")
+
+        assert not Source.objects.exists()
+
+    def test_lists_types_with_their_settings(self):
+        assert "--set folder=…" in source("types")
+
+    def test_lists_what_is_offered(self, folder):
+        shop = SourceFactory(slug="shop", config={"folder": str(folder)})
+        TableFactory(name="orders", source=shop, source_table="orders.csv")
+
+        said = source("discover", "shop")
+
+        assert "bills\tbills.csv" in said
+        assert "registered as orders" in said
+
+    def test_registers_tables_under_the_names_given(self, folder):
+        SourceFactory(slug="shop", config={"folder": str(folder)})
+        Group.objects.create(name="Finance")
+
+        source("register", "shop", "orders.csv=sales", "bills", "--group", "finance")
+
+        assert set(Table.objects.values_list("name", flat=True)) == {"sales", "bills"}
+        assert Grant.objects.count() == 2
+
+    @pytest.mark.parametrize("words", [[], ["orders", "--all"]])
+    def test_registers_named_tables_or_all(self, words):
+        with pytest.raises(CommandError, match="--all"):
+            source("register", "shop", *words)
+
+    def test_asks_before_a_change_loses_tables(self, folder, tmp_path):
+        shop = SourceFactory(slug="shop", config={"folder": str(folder)})
+        TableFactory(name="orders", source=shop, source_table="orders.csv")
+        (tmp_path / "empty").mkdir()
+        change = ["change", "shop", "--set", f"folder={tmp_path / 'empty'}"]
+
+        with pytest.raises(CommandError, match="orders"):
+            source(*change)
+        source(*change, "--force")
+
+        shop.refresh_from_db()
+        assert shop.config["folder"].endswith("empty")
+
+    def test_removes_a_source_with_its_tables_when_asked_to(self):
+        TableFactory(source=SourceFactory(slug="shop"))
+
+        with pytest.raises(CommandError, match="1 tables come from"):
+            source("remove", "shop")
+        source("remove", "shop", "--with-tables")
+
+        assert not Source.objects.exists()
+
+    def test_names_a_source_that_is_not_there(self):
+        with pytest.raises(CommandError, match="'shop'"):
+            source("test", "shop")
+
+
+@pytest.mark.django_db
+class TestExtract:
+    def test_waits_for_the_rows(self, folder, layout, monkeypatch):
+        shop = SourceFactory(slug="shop", config={"folder": str(folder)})
+        TableFactory(name="orders", source=shop, source_table="orders.csv")
+        _work_at_once(monkeypatch)
+
+        assert "orders: 2 rows" in source("extract", "shop")
+
+    def test_fails_when_a_run_fails(self, folder, layout, monkeypatch):
+        shop = SourceFactory(slug="shop", config={"folder": str(folder)})
+        TableFactory(name="lost", source=shop, source_table="lost.csv")
+        _work_at_once(monkeypatch)
+
+        with pytest.raises(CommandError, match="1 run did not succeed"):
+            source("extract", "shop", "lost")
+
+
+@pytest.mark.django_db
+class TestSecretsOfSources:
+    def test_come_from_a_variable_of_the_shell(self, layout, vault_type, monkeypatch):
+        monkeypatch.setenv("SHELL_SECRET", "canary")
+
+        said = source("add", "v", "--type", vault_type, "--secret-env", "password=SHELL_SECRET")
+
+        kept = secrets.secrets_of(Source.objects.get())
+        assert kept["password"].get_secret_value() == "canary"
+        assert "canary" not in said
+
+    def test_come_from_a_pipe(self, layout, vault_type, monkeypatch):
+        monkeypatch.setattr("sys.stdin", io.StringIO("from a pipe\n"))
+
+        source("add", "v", "--type", vault_type, "--secret-stdin", "password")
+
+        kept = secrets.secrets_of(Source.objects.get())
+        assert kept["password"].get_secret_value() == "from a pipe"
+
+
+def _work_at_once(monkeypatch) -> None:
+    """Let the wait between two looks at the runs be the time in which they are done."""
+
+    def work(seconds: float) -> None:
+        for run in Run.objects.open():
+            extraction.execute(runs.claim(run.pk, worker="test"))
+
+    monkeypatch.setattr("extracts.management.following.time.sleep", work)
