@@ -106,7 +106,7 @@ def _switch(info: FieldInfo, initial: Any, shown: dict[str, Any]) -> forms.Field
     return forms.TypedChoiceField(
         **shown,
         initial="" if initial is None else str(initial),
-        choices=[("", "Decide by the data"), ("True", "Yes"), ("False", "No")],
+        choices=[("", "Automatic"), ("True", "Yes"), ("False", "No")],
         coerce=lambda text: text == "True",
         empty_value=None,
         widget=widgets.UnfoldAdminSelectWidget(),

@@ -87,9 +87,7 @@ def fieldsets_for(connector: Connector, obj: Source | None) -> list[Any]:
     """Return names, the settings of the connector, and when it runs."""
     names = ("display_name",) if obj else ("slug", "display_name")
     settings = settings_form.fieldsets(connector.config_schema, connector.display_name)
-    if hidden := secret_fields.names(connector):
-        settings = settings or [(connector.display_name, {"fields": [], "classes": []})]
-        settings[0][1]["fields"] += hidden
+    settings = _with_secrets(settings, connector)
     sure = [(None, {"fields": ("is_sure",), "classes": ["ag-is-sure"]})] if obj else []
     return [
         (None, {"fields": names}),
@@ -100,6 +98,24 @@ def fieldsets_for(connector: Connector, obj: Source | None) -> list[Any]:
             "classes": [] if obj else ["collapse"],
         }),
     ]  # fmt: skip
+
+
+def _with_secrets(
+    settings: list[tuple[str, dict[str, Any]]], connector: Connector
+) -> list[tuple[str, dict[str, Any]]]:
+    """Put secrets among the settings: the one of a connector that has one, or those it needs."""
+    hidden = secret_fields.names(connector)
+    needed = [
+        name
+        for name, field in zip(hidden, connector.secret_fields.values(), strict=True)
+        if field.is_required or len(hidden) == 1
+    ]
+    found = settings or [(connector.display_name, {"fields": [], "classes": []})]
+    found[0][1]["fields"] += needed
+    others = [name for name in hidden if name not in needed]
+    if others:
+        found.append(("Passwords and keys", {"fields": others, "classes": ["collapse"]}))
+    return found if hidden else settings
 
 
 def problems(form: SourceForm) -> dict[str, list[str]]:

@@ -117,7 +117,7 @@ class TestTrial:
         assert "/nowhere/at/all" in found["error"]["message"]
 
     def test_complains_about_settings_only(self, pages):
-        response = pages.post(self.url(), {"slug": "not a slug", "setting_folder": ""})
+        response = pages.post(self.url(), {"slug": "not a slug", "setting_folder": "x"})
 
         assert response.status_code == 422
         assert list(response.json()["errors"]) == ["setting_folder"]

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic.config import JsonDict
 
 from catalog.connectors import Settings
 from extracts.connectors.files.formats import Format
@@ -50,6 +51,11 @@ class BadRows(StrEnum):
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\x00-\x1f]*)?\Z")
 
 
+# What few need stands folded away in forms.
+_WEB: JsonDict = {"group": "Files on the web", "more": True}
+_S3: JsonDict = {"group": "Files in S3", "more": True}
+
+
 class FilesConfig(Settings):
     """Where files are: a folder of the server, addresses of the web, or a bucket."""
 
@@ -65,29 +71,47 @@ class FilesConfig(Settings):
         "with names of tables below it, or s3://bucket/prefix/. Hosts have to be allowed "
         "(AGNES_FILES_HOSTS).",
     )
-    user: str = Field(default="", max_length=200, description="Web: name to sign in with.")
+    user: str = Field(
+        default="",
+        max_length=200,
+        description="Web: name to sign in with.",
+        json_schema_extra=_WEB,
+    )
     ca_file: Annotated[Path, AfterValidator(_absolute)] | None = Field(
         default=None,
         description="Certificate file on the server of the authority that signs the host's own.",
+        json_schema_extra=_WEB,
     )
     s3_endpoint: str = Field(
         default="",
         max_length=500,
         description="S3: address of the service, such as https://minio.example.com; Amazon's if "
         "not given.",
+        json_schema_extra=_S3,
     )
     s3_region: str = Field(
-        default="us-east-1", pattern=r"^[a-z0-9-]{1,40}$", description="S3: region of the bucket."
+        default="us-east-1",
+        pattern=r"^[a-z0-9-]{1,40}$",
+        description="S3: region of the bucket.",
+        json_schema_extra=_S3,
     )
     s3_access_key_id: str = Field(
-        default="", max_length=200, description="S3: id of the key; empty for a public bucket."
+        default="",
+        max_length=200,
+        description="S3: id of the key; empty for a public bucket.",
+        json_schema_extra=_S3,
     )
     s3_path_style: bool | None = Field(
         default=None,
         description="S3: the bucket stands in the path of addresses and not in the host name.",
+        json_schema_extra=_S3,
     )
     max_megabytes: int = Field(
-        default=10_240, ge=1, le=1_000_000, description="Largest file that is fetched, in MB."
+        default=10_240,
+        ge=1,
+        le=1_000_000,
+        description="Largest file that is fetched, in MB.",
+        json_schema_extra={"more": True},
     )
 
     @model_validator(mode="after")
