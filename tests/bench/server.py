@@ -13,7 +13,7 @@ import requests
 
 from agnes_site.core import config, supervisor
 from tests.bench.bench import WrongResultError
-from tests.journeys.installation import BIN, ROOT, Installation, wait_until
+from tests.journeys.installation import ROOT, Installation, wait_until
 
 # What the journeys set to be quick and small is left to its default here.
 _DEFAULTS = dict.fromkeys(
@@ -78,7 +78,7 @@ class Laptop:
     def __init__(self, folder: Path, *, server: str, token: str) -> None:
         self.workspace = folder / "workspace"
         self.workspace.mkdir(parents=True)
-        self.agnes = str(BIN / "agnes")
+        self.agnes = str(Path(sys.executable).parent / "agnes")
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),

@@ -1,3 +1,6 @@
 """The measurements: modules with ``measure(bench)``, whose docstring is their text in the page."""
 
-NAMES = ("start", "install", "manifest", "pages", "rebuild", "pull", "extract", "memory", "demo")
+NAMES = (
+    "start", "install", "manifest", "pages", "rebuild", "pull", "extract", "database", "memory",
+    "demo",
+)  # fmt: skip
