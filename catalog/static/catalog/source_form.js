@@ -43,6 +43,7 @@
       const notice = element("div", "ag-notice ag-" + tone);
       notice.append(...parts);
       answer.replaceChildren(notice);
+      answer.scrollIntoView({ block: "center" });  // not behind the bar at the bottom
       return notice;
     }
 
@@ -83,6 +84,8 @@
       bar.setAttribute("aria-label", text);
       const line = element("div", "ag-faint", text);
       answer.replaceChildren(line, bar);
+      answer.scrollIntoView({ block: "center" });
+      const focused = document.activeElement;
       cancel.hidden = false;
       setBusy(true);
       try {
@@ -96,6 +99,8 @@
         cancel.hidden = true;
         asked = null;
         setBusy(false);
+        // A button that was disabled has lost the focus.
+        if (document.activeElement === document.body) focused.focus({ preventScroll: true });
       }
     }
 

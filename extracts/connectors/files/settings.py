@@ -66,6 +66,7 @@ class FilesConfig(Settings):
     )
     urls: tuple[str, ...] = Field(
         default=(),
+        title="Addresses",
         max_length=1000,
         description="Addresses instead of a folder: https://host/orders.csv, https://host/exports/ "
         "with names of tables below it, or s3://bucket/prefix/. Hosts have to be allowed "
