@@ -273,3 +273,19 @@ class TestCommand:
         assert shown.returncode == 1
         assert "no setting instance.nane" in shown.stderr
         assert "Traceback" not in shown.stderr
+
+
+class TestReadableRoots:
+    def test_are_the_usual_places_until_some_are_named(self, installation, monkeypatch):
+        monkeypatch.setenv("HOME", "/people/ada")
+
+        usual = installation.load().config.readable_roots
+        named = installation.load(AGNES_FILES_ROOTS="/exports, /share").config.readable_roots
+
+        assert usual[0] == installation.data_dir / "files"
+        assert Path("/people/ada") in usual
+        assert named == (Path("/exports"), Path("/share"))
+
+    def test_are_whole_paths(self, installation):
+        with pytest.raises(ConfigurationError, match="AGNES_FILES_ROOTS"):
+            installation.load(AGNES_FILES_ROOTS="exports")

@@ -240,7 +240,7 @@ def _unreadable(name: str, error: OSError) -> NoReturn:
 
 def _allow_descriptors(count: int) -> None:
     """Let this process hold ``count`` files open."""
-    needed = len(list(Path("/proc/self/fd").iterdir())) + 2 * count + _SPARE_DESCRIPTORS
+    needed = len(list(Path("/proc/self/fd").iterdir())) + count + _SPARE_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft >= needed or soft == resource.RLIM_INFINITY:
         return

@@ -17,7 +17,9 @@ from extracts.connectors.files.listing import (
 from extracts.connectors.files.locations.local import LocalLocation
 from extracts.connectors.files.locations.location import FileChangedError
 from extracts.connectors.files.locations.patterns import matches
+from extracts.connectors.files.settings import FilesConfig
 from extracts.connectors.reach.paths import PathNotAllowedError
+from tests.extracts.connectors.files.places import Runs, table
 
 
 @pytest.fixture
@@ -163,3 +165,16 @@ class TestFetched:
             pass
 
         assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_ten_thousand_files_are_one_table(folder, tmp_path):
+    for number in range(10_000):
+        (folder / f"{number:05}.csv").write_text(f"id\n{number}\n")
+    runs = Runs(tmp_path, FilesConfig(folder=folder), table("*.csv", key=("id",)))
+
+    runs.run()
+
+    assert [row["id"] for row in runs.rows()] == list(range(10_000))
+    assert runs.run().is_unchanged
