@@ -19,7 +19,7 @@ from agnes_site.core.markup import Tone
 from catalog.models import TablePart, TableVersion
 
 _WEEK = timedelta(days=7)
-_KEPT_SECONDS = 300
+_KEPT_SECONDS = 60
 _SCARCE_SHARE, _SCARCE_DAYS = 0.1, 14
 _FAR = 365
 
@@ -46,7 +46,7 @@ class Disk:
 
 
 def look(now: datetime) -> Disk:
-    """Return how full the disk is; what the versions take is some minutes old."""
+    """Return how full the disk is; what the versions take is a minute old."""
     measured: Any = cache.get_or_set("overview-disk", lambda: measure(now), _KEPT_SECONDS)
     store, week = measured
     usage = shutil.disk_usage(_data())

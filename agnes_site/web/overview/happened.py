@@ -36,6 +36,8 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "resource_grant.deleted": ("took a grant on {} away", "grant"),
     "roll_back": ("rolled {} back", "table"),
     "run.cancel": ("cancelled a run of {}", "table"),
+    "run.extract": ("asked for a run of {}", "table"),
+    "run.rebuild": ("asked to show {} anew", "source"),
     "run.rejected_download": ("downloaded rows that could not be read", "time"),
     "secrets.rotate": ("changed the key that secrets are encrypted with", "time"),
     "setup.done": ("set this server up", "time"),

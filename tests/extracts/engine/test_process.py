@@ -103,7 +103,7 @@ class TestRun:
 
         with pytest.raises(process.ChildTimeoutError):
             _run(
-                "sleep", timeout_seconds=1,
+                "sleep", timeout_seconds=5,
                 progress=lambda phase, **rest: seen.append(rest["message"]),
             )  # fmt: skip
 
