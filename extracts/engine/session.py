@@ -9,7 +9,8 @@ from pathlib import Path
 import duckdb
 
 _THREADS = 2
-_MEMORY = "128MB"
+MEMORY_MIB = 128
+_MIB_PER_THOUSAND_COLUMNS = 150
 
 
 @contextmanager
@@ -17,7 +18,7 @@ def session(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a database in memory that spills into ``scratch``."""
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": _THREADS,
-        "memory_limit": _MEMORY,
+        "memory_limit": f"{MEMORY_MIB}MiB",
         "temp_directory": str(scratch / "spill"),
         "autoload_known_extensions": False,
         "autoinstall_known_extensions": False,
@@ -27,3 +28,11 @@ def session(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_progress_bar = false")
         yield connection
+
+
+def memory_for(columns: int, *, at_least: int = MEMORY_MIB) -> int:
+    """Return how much memory (MiB) DuckDB needs for tables of so many columns.
+
+    It holds vectors of 2 048 values for every column and every step of its conversion.
+    """
+    return max(at_least, columns * _MIB_PER_THOUSAND_COLUMNS // 1000)

@@ -7,6 +7,7 @@ from all runs, which their order makes cheap, and sorted by itself.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -18,10 +19,11 @@ import pyarrow.parquet as pq
 
 from agnes_site.core.sql import quote_identifier, quote_literal, quote_literals
 from extracts.engine.columns import duckdb_type
+from extracts.engine.session import memory_for
 
 _RUN_BYTES = 12 * 1024 * 1024
 _GROUPS_IN_RUN = 32
-_RANGE_MEMORY = "40MB"
+_RANGE_MEMORY_MIB = 40
 
 
 def sorted_rows(
@@ -64,6 +66,8 @@ class _Runs:
         self.paths: list[Path] = []
         self.samples: list[pa.Table] = []
         self._folder = folder
+        # Rows may be sorted twice: what failed half-way leaves its runs.
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
 
     def add(self, run: pa.Table) -> None:
@@ -112,7 +116,8 @@ def _ranges(
     order = ", ".join(quote_identifier(name) for name in runs.key)
     bounds = [None, *_as_sql(connection, runs.bounds()), None]
     # The ranges are small; threads and caches would cost memory for nothing.
-    connection.execute(f"SET memory_limit = '{_RANGE_MEMORY}'")
+    memory = memory_for(len(schema.names), at_least=_RANGE_MEMORY_MIB)
+    connection.execute(f"SET memory_limit = '{memory}MiB'")
     connection.execute("SET threads = 1")
     for low, high in pairwise(bounds):
         conditions = _between(runs.key, low, high) or ["true"]

@@ -21,13 +21,16 @@ from extracts.connectors.files.settings import FilesTable
 from extracts.connectors.files.sifting import Sifter, TextBatch, without
 from extracts.connectors.files.text_types import ColumnType
 
+_BATCH_LETTERS = 8_000_000
+
 
 class CellRow(NamedTuple):
-    """One row: the file, its number there, and a value for each key that it has."""
+    """One row: the file, its number there, a value for each key that it has, and its length."""
 
     file: str
     number: int
     values: Mapping[str, Any]
+    size: int = 0
 
 
 class CellRows:
@@ -92,7 +95,7 @@ class CellRows:
     def _batches(self) -> Iterator[TextBatch]:
         rows = self._read()
         size = rows_at_once(len(self._types))
-        while some := list(islice(rows, size)):
+        while some := _taken(rows, size):
             start = 0
             for place in range(1, len(some) + 1):
                 if place == len(some) or some[place].file != some[start].file:
@@ -129,6 +132,18 @@ class CellRows:
                 )
                 return False
         return True
+
+
+def _taken(rows: Iterator[CellRow], count: int) -> list[CellRow]:
+    """Take the next rows, fewer of large ones."""
+    taken: list[CellRow] = []
+    size = 0
+    for row in islice(rows, count):
+        taken.append(row)
+        size += row.size
+        if size > _BATCH_LETTERS:
+            break
+    return taken
 
 
 def _seen(rows: Iterator[CellRow], declared: Sequence[str]) -> tuple[Looks, str]:

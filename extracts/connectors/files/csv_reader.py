@@ -25,7 +25,7 @@ from extracts.connectors.files.lines import MAX_LINE, encoding_of, text_lines
 from extracts.connectors.files.listing import SourceFile
 from extracts.connectors.files.notation import Notation
 from extracts.connectors.files.rejects import Rejects
-from extracts.connectors.files.session import batch_rows, is_about_data, linked
+from extracts.connectors.files.session import batch_rows, is_about_data, linked, suit_width
 from extracts.connectors.files.settings import FilesTable
 from extracts.connectors.files.sifting import Sifter, TextBatch, without
 from extracts.connectors.files.streams import CHUNK_BYTES, opened
@@ -36,6 +36,10 @@ _SAMPLE_CELLS = 1_000_000
 _SAMPLE_FILES = 20
 _BUFFER_BYTES = 2 * MAX_LINE
 _SAMPLE = "agnes_sample"
+
+# A MB of text with fewer lines has long ones: DuckDB has thousands of them in memory at once.
+_FEW_LINES = 32
+_BATCH_LETTERS = 8_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,13 +100,18 @@ class CsvReader:
         return tuple(ColumnSpec(name=name, type=each.kind) for name, each in self._types.items())
 
     def check(self) -> None:
-        """Look for what DuckDB would pass over: files that are cut off, and NUL bytes."""
+        """Look for what DuckDB would pass over, and for lines that it has too many of at once.
+
+        It takes a file that was cut off for a shorter one, and a NUL for a letter.
+        """
         if self._is_careful:
             return
         for sheet in self._sheets:
             with opened(sheet.file, error=NotCsvError) as stream:
                 while piece := stream.read(CHUNK_BYTES):
-                    self._is_careful = self._is_careful or b"\0" in piece
+                    has_long_lines = piece.count(b"\n") < _FEW_LINES * len(piece) // CHUNK_BYTES
+                    if b"\0" in piece or (has_long_lines and piece.count(b"\r") < _FEW_LINES):
+                        self._is_careful = True
 
     def rows(self, batch_rows: int) -> pa.RecordBatchReader:
         """Return all rows from the beginning, in the order of the files."""
@@ -134,6 +143,7 @@ class CsvReader:
     def _decided_types(self, known: Sequence[ColumnSpec]) -> Mapping[str, ColumnType]:
         """Return the type of each column: from the settings, else as known, else guessed."""
         names = spelled_once(name for sheet in self._sheets for name in sheet.names)
+        suit_width(self._connection, len(names))
         fixed = fixed_types(names, options=self._options, known=known)
         guessed = {} if len(fixed) == len(names) else self._guessed(names)
         return {name: fixed.get(name) or guessed[name] for name in names}
@@ -143,14 +153,14 @@ class CsvReader:
         rows = max(100, min(_SAMPLE_ROWS, _SAMPLE_CELLS // len(names)) // len(sheets))
         notation = Notation.of(self._options)
         if not self._is_careful:
-            samples = [f"FROM ({self._text([sheet])}) LIMIT {rows}" for sheet in sheets]
+            samples = [self._text([sheet]) for sheet in sheets]
             try:
-                return guess_types(self._connection, samples, names, notation=notation)
+                return guess_types(self._connection, samples, names, rows=rows, notation=notation)
             except duckdb.Error as error:
                 if not is_about_data(error):
                     raise
         texts = (self._sample(sheet, rows) for sheet in sheets)
-        return guess_types(self._connection, texts, names, notation=notation)
+        return guess_types(self._connection, texts, names, rows=rows, notation=notation)
 
     def _sample(self, sheet: _Sheet, rows: int) -> str:
         """Take the first rows with care; return the query for them."""
@@ -163,7 +173,7 @@ class CsvReader:
                 break
         empty = pa.table({name: pa.array([], pa.string()) for name in sheet.names})
         self._connection.register(_SAMPLE, pa.concat_tables([empty, *found]))
-        return f"FROM {_SAMPLE} LIMIT {rows}"
+        return f"SELECT * FROM {_SAMPLE}"  # noqa: S608  a constant
 
     def _text(self, sheets: Sequence[_Sheet]) -> str:
         """Return the query for all rows of some files as text."""
@@ -202,7 +212,7 @@ class CsvReader:
         with text_lines(sheet.file, encoding=sheet.encoding, error=NotCsvError) as lines:
             found = records(lines, sheet.signs, width=len(sheet.names), encoding=encoding)
             good = (record for record in found if self._is_good(sheet, record))
-            while some := list(islice(good, rows)):
+            while some := _taken(good, rows):
                 yield TextBatch(
                     file=sheet.file.name,
                     numbers=[record.number for record in some],
@@ -224,6 +234,18 @@ class CsvReader:
             text="".join(record.lines).rstrip("\r\n"),
         )
         return False
+
+
+def _taken(records: Iterator[Record], rows: int) -> list[Record]:
+    """Take the next records, fewer of long ones."""
+    taken: list[Record] = []
+    letters = 0
+    for record in islice(records, rows):
+        taken.append(record)
+        letters += sum(map(len, record.lines))
+        if letters > _BATCH_LETTERS:
+            break
+    return taken
 
 
 def _is_plain(sheet: _Sheet) -> bool:

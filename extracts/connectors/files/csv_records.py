@@ -86,9 +86,9 @@ def records(lines: Lines, signs: Signs, *, width: int, encoding: str) -> Iterato
             checked = _of_other_width(record, width)
             if checked is not None:
                 yield checked
-        elif any("\0" in line for line in record.lines):
+        elif "\0" in (text := "".join(record.lines)):
             yield record._replace(problem="the row holds a NUL byte")
-        elif any(not line.isascii() and DAMAGE in line for line in record.lines):
+        elif not text.isascii() and DAMAGE in text:
             yield _damaged(record, encoding)
         else:
             yield record

@@ -91,7 +91,7 @@ class JsonReader:
                         file=file.name, row=record.number, reason=record.problem, text=record.text
                     )
                 else:
-                    yield CellRow(file.name, record.number, record.values)
+                    yield CellRow(file.name, record.number, record.values, record.size)
 
     def _records(self, file: SourceFile) -> Iterator[Record]:
         encoding = self._options.encoding

@@ -30,6 +30,7 @@ class Record(NamedTuple):
     values: dict[str, Any]
     problem: str = ""
     text: str = ""
+    size: int = 0
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -62,7 +63,7 @@ def _of_line(line: str, number: int) -> Record:
         value = _DECODER.decode(line.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
         return Record(number, {}, f"this is no JSON: {_reason(error)}", line)
-    return _checked(number, value)
+    return _checked(number, value, len(line))
 
 
 def document_records(text: io.TextIOBase, *, name: str, path: str) -> Iterator[Record]:
@@ -79,13 +80,13 @@ def document_records(text: io.TextIOBase, *, name: str, path: str) -> Iterator[R
     found = document.elements() if document.peek() == "[" and not steps else document.find(steps)
     for number, value in enumerate(found, start=1):
         document.row = number + 1
-        yield _checked(number, value)
+        yield _checked(number, value, document.length)
     document.end()
 
 
-def _checked(number: int, value: Any) -> Record:
+def _checked(number: int, value: Any, size: int) -> Record:
     if isinstance(value, dict):
-        return Record(number, value)
+        return Record(number, value, size=size)
     text = json.dumps(value, ensure_ascii=False)
     return Record(number, {}, "this is no object with a value for each column", text)
 
@@ -101,6 +102,7 @@ class _Document:
         self._is_over = False
         self._has_list = False
         self.row = 1
+        self.length = 0
 
     def begin(self) -> None:
         """Make sure that a list or an object begins here."""
@@ -219,6 +221,7 @@ class _Document:
             # A number may go on in the next piece.
             if end < len(self._held) or not self._fill():
                 self._check_damage(end)
+                self.length = end - self._at
                 self._at = end
                 return value
 

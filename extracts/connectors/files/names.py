@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from extracts.connectors.files.errors import FileUnusableError
 from extracts.engine.columns import BIDI, MAX_NAME_LENGTH
 
-MAX_COLUMNS = 10_000
+MAX_COLUMNS = 5_000
 _SHOWN = 5
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 import duckdb
 
 from extracts.connectors.files.listing import SourceFile
+from extracts.engine.session import memory_for
 
-_MEMORY_MIB = 128
 _VECTOR_ROWS = 2048
 _BATCH_CELLS = 400_000
 _MANY_COLUMNS = 100
-_MIB_PER_THOUSAND_COLUMNS = 150
 
 
 def suit_width(connection: duckdb.DuckDBPyConnection, columns: int) -> None:
@@ -23,8 +22,7 @@ def suit_width(connection: duckdb.DuckDBPyConnection, columns: int) -> None:
     """
     if columns > _MANY_COLUMNS:
         connection.execute("SET threads = 1")
-    mebibytes = max(_MEMORY_MIB, columns * _MIB_PER_THOUSAND_COLUMNS // 1000)
-    connection.execute(f"SET memory_limit = '{mebibytes}MiB'")
+    connection.execute(f"SET memory_limit = '{memory_for(columns)}MiB'")
 
 
 def batch_rows(columns: int) -> int:

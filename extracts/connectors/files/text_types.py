@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import duckdb
+import pyarrow as pa
 
 from agnes_site.core.sql import quote_identifier
 from extracts.connectors.files.notation import PLAIN, ZONED, Notation
@@ -25,6 +26,9 @@ _MIXTURES = {
 
 # Every pattern of every column is compiled on its own, which takes memory.
 _COLUMNS_AT_ONCE = 24
+_ROWS_AT_ONCE = 2048
+_SAMPLE_BYTES = 32 * 1024 * 1024
+_TAKEN = "agnes_taken"
 
 # Conditions that are cheaper than the patterns and refuse what a cast would change.
 _FAITHFUL = {
@@ -85,21 +89,22 @@ def guess_types(
     samples: Iterable[str],
     names: Sequence[str],
     *,
+    rows: int,
     notation: Notation,
 ) -> dict[str, ColumnType]:
-    """Return the type of each column of ``samples``, queries whose columns are all text.
+    """Return the type of each column in the first ``rows`` of ``samples``.
 
-    The samples are read one after the other, so that many files need no more memory than one.
-    A column without any value in them is text.
+    These are queries whose columns are all text. They are read one after the other, so that many
+    files need no more memory than one. A column without any value in them is text.
     """
     looks = dict.fromkeys(names, 0)
     for sample in samples:
-        described = connection.execute(f"DESCRIBE {sample}").fetchall()
-        present = [str(column[0]) for column in described]
-        for start in range(0, len(present), _COLUMNS_AT_ONCE):
-            some = present[start : start + _COLUMNS_AT_ONCE]
+        taken = _taken(connection, sample, rows)
+        for start in range(0, taken.num_columns, _COLUMNS_AT_ONCE):
+            some = taken.column_names[start : start + _COLUMNS_AT_ONCE]
             asked = ", ".join(f"bit_or({_look(name, notation)})" for name in some)
-            row = connection.execute(f"SELECT {asked} FROM ({sample})").fetchone()  # noqa: S608  quoted
+            connection.register(_TAKEN, taken.select(some))
+            row = connection.execute(f"SELECT {asked} FROM {_TAKEN}").fetchone()  # noqa: S608  quoted
             assert row is not None, "an aggregation gives one row"
             for name, found in zip(some, row, strict=True):
                 looks[name] |= found or 0
@@ -107,6 +112,18 @@ def guess_types(
         name: ColumnType(kind=_kind(found, notation), notation=notation)
         for name, found in looks.items()
     }
+
+
+def _taken(connection: duckdb.DuckDBPyConnection, sample: str, rows: int) -> pa.Table:
+    """Return the rows of a sample, fewer of long ones: all columns of them are read once."""
+    reader = connection.execute(sample).to_arrow_reader(_ROWS_AT_ONCE)
+    batches: list[pa.RecordBatch] = []
+    for batch in reader:
+        batches.append(batch)
+        count = sum(each.num_rows for each in batches)
+        if count >= rows or sum(each.nbytes for each in batches) > _SAMPLE_BYTES:
+            break
+    return pa.Table.from_batches(batches, reader.schema).slice(0, rows)
 
 
 def _look(name: str, notation: Notation) -> str:
