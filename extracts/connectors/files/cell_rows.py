@@ -21,7 +21,7 @@ from extracts.connectors.files.settings import FilesTable
 from extracts.connectors.files.sifting import Sifter, TextBatch, without
 from extracts.connectors.files.text_types import ColumnType
 
-_BATCH_LETTERS = 8_000_000
+_BATCH_LETTERS = 2_000_000
 
 
 class CellRow(NamedTuple):

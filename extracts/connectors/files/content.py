@@ -7,6 +7,7 @@ from extracts.connectors.files.formats import Format
 from extracts.connectors.files.listing import SourceFile
 
 HEAD_BYTES = 4096
+_MANY_NULS = 10
 
 _ZIP = b"PK\x03\x04"
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0"
@@ -68,8 +69,13 @@ def _what(head: bytes) -> str:
 
 
 def _is_binary(head: bytes) -> bool:
-    """Say whether there are NUL bytes, which text has in UTF-16 and UTF-32 only."""
-    return b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff"))
+    """Say whether there are NUL bytes, which text has in UTF-16 and UTF-32 only.
+
+    A single one further down is a bad row, not a file of another kind.
+    """
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return False
+    return b"\0" in head.partition(b"\n")[0] or head.count(b"\0") * _MANY_NULS > len(head)
 
 
 def _is_wide(encoding: str) -> bool:

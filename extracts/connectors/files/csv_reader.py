@@ -39,7 +39,7 @@ _SAMPLE = "agnes_sample"
 
 # A MB of text with fewer lines has long ones: DuckDB has thousands of them in memory at once.
 _FEW_LINES = 32
-_BATCH_LETTERS = 8_000_000
+_BATCH_LETTERS = 2_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class CsvReader:
             )
             for file, link, (signs, names) in zip(files, links, looks, strict=True)
         ]
-        self._is_careful = not all(map(_is_plain, self._sheets))
+        self._is_careful = any(not _is_plain(sheet) or _is_hard(sheet) for sheet in self._sheets)
         self._types = self._decided_types(known)
 
     @property
@@ -109,9 +109,7 @@ class CsvReader:
         for sheet in self._sheets:
             with opened(sheet.file, error=NotCsvError) as stream:
                 while piece := stream.read(CHUNK_BYTES):
-                    has_long_lines = piece.count(b"\n") < _FEW_LINES * len(piece) // CHUNK_BYTES
-                    if b"\0" in piece or (has_long_lines and piece.count(b"\r") < _FEW_LINES):
-                        self._is_careful = True
+                    self._is_careful = self._is_careful or _is_trouble(piece)
 
     def rows(self, batch_rows: int) -> pa.RecordBatchReader:
         """Return all rows from the beginning, in the order of the files."""
@@ -169,7 +167,8 @@ class CsvReader:
         found: list[pa.Table] = []
         for batch in self._text_of(sheet):
             found.append(pa.table(dict(zip(sheet.names, batch.columns, strict=True))))
-            if sum(table.num_rows for table in found) >= rows:
+            count = sum(table.num_rows for table in found)
+            if count >= rows or sum(table.nbytes for table in found) > _BATCH_LETTERS:
                 break
         empty = pa.table({name: pa.array([], pa.string()) for name in sheet.names})
         self._connection.register(_SAMPLE, pa.concat_tables([empty, *found]))
@@ -246,6 +245,17 @@ def _taken(records: Iterator[Record], rows: int) -> list[Record]:
         if letters > _BATCH_LETTERS:
             break
     return taken
+
+
+def _is_hard(sheet: _Sheet) -> bool:
+    """Say whether the beginning of a file is more than DuckDB should be given."""
+    with opened(sheet.file, error=NotCsvError) as stream:
+        return _is_trouble(stream.read(CHUNK_BYTES))
+
+
+def _is_trouble(piece: bytes) -> bool:
+    lines = max(piece.count(b"\n"), piece.count(b"\r"))
+    return b"\0" in piece or lines < _FEW_LINES * len(piece) // CHUNK_BYTES
 
 
 def _is_plain(sheet: _Sheet) -> bool:

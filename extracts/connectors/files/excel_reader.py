@@ -163,14 +163,15 @@ class _Sheet:
                 f"The sheet {sheet.name!r} of {file} is empty.",
                 hint="Set sheet in the settings of the table to one that has rows.",
             )
+        number, cells = first
         if options.has_header:
-            self._header, cells = first
+            self._header = number
             texts = [text_of(_value(cell), kind="VARCHAR") or "" for cell in cells]
             while texts and not texts[-1].strip():
                 texts.pop()
             found = usable(texts, file=file)
         else:
-            found = numbered(sheet.total_width - self._left)
+            found = numbered(len(cells))
         self.names, self.note = found.names, found.note
 
     def rows(self) -> Iterator[tuple[int, list[Any]]]:

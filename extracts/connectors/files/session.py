@@ -49,4 +49,10 @@ def is_about_data(error: Exception) -> bool:
 
 
 # How DuckDB's messages about data begin.
-_ABOUT_DATA = ("Invalid Input Error", "Conversion Error", "Invalid Error", "Parser Error")
+_ABOUT_DATA = (
+    "Invalid Input Error",
+    "Conversion Error",
+    "Invalid Error",
+    "Parser Error",
+    "Not implemented Error: The Parallel CSV Reader",
+)

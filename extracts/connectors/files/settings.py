@@ -24,8 +24,8 @@ def _absolute(folder: Path) -> Path:
 
 def _encoding(name: str) -> str:
     try:
-        b"".decode(name)
-    except (LookupError, ValueError) as error:
+        "a".encode(name)
+    except (LookupError, UnicodeError) as error:
         raise ValueError(
             f"there is no encoding {name!r}; usual ones are utf-8, utf-16, cp1250, cp1252, "
             "iso-8859-2, shift_jis"
