@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dj_database_url
 import django_stubs_ext
+from celery.schedules import crontab
 
 from agnes_site.core import failpoints
 from agnes_site.core.config import config
@@ -192,13 +193,14 @@ CELERY_TASK_ROUTES = {
     "extracts.tasks.collect_garbage": {"queue": "upkeep"},
     "access.tasks.seal_audit": {"queue": "upkeep"},
 }
-CELERY_BEAT_SCHEDULE_FILENAME = str(LAYOUT.state / "beat")
+# It remembers nothing between starts: a file of its own could be torn, and keep it from starting.
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "extracts.tasks.sweep", "schedule": CONFIG.run_sweep_seconds},
     "schedules": {"task": "extracts.tasks.start_due", "schedule": CONFIG.schedule_tick_seconds},
     "scan": {"task": "extracts.tasks.scan", "schedule": CONFIG.scan_seconds},
     "seal-audit": {"task": "access.tasks.seal_audit", "schedule": 60},
-    "collect-garbage": {"task": "extracts.tasks.collect_garbage", "schedule": 3600},
+    "collect-garbage": {"task": "extracts.tasks.collect_garbage", "schedule": crontab(minute=17)},
 }
 
 # Tests set it: a question to a source is answered before it is asked for, without a thread.

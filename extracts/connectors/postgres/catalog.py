@@ -45,7 +45,8 @@ SELECT c.oid::bigint AS relation, n.nspname::text AS schema, c.relname::text AS 
        CASE c.relkind WHEN 'p' THEN leaves.rows WHEN 'v' THEN NULL
             ELSE nullif(c.reltuples, -1)::bigint END AS rows,
        CASE c.relkind WHEN 'p' THEN leaves.pages WHEN 'v' THEN NULL WHEN 'f' THEN NULL
-            ELSE CASE WHEN c.reltuples <> -1 THEN c.relpages END END * current_setting('block_size')::bigint AS bytes,
+            ELSE CASE WHEN c.reltuples <> -1 THEN c.relpages END
+            END * current_setting('block_size')::bigint AS bytes,
        coalesce(d.description, '') AS description,
        (SELECT json_agg(a.attname ORDER BY k.place)::text
         FROM pg_catalog.pg_index i
