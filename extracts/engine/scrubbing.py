@@ -66,7 +66,18 @@ def _forms(secret: str) -> Iterator[str]:
     yield secret.replace("'", "''")
     yield secret.replace('"', '""')
     yield secret.replace("\\", "\\\\").replace("'", "\\'")
-    yield base64.b64encode(secret.encode(errors="replace")).decode().rstrip("=")
+    yield from _in_base64(secret.encode(errors="replace"))
+
+
+def _in_base64(secret: bytes) -> Iterator[str]:
+    """Yield what base64 makes of a secret, alone or after a name as in a header."""
+    yield base64.b64encode(secret).decode().rstrip("=")
+    for before in range(3):
+        # Groups of three bytes that are of the secret alone.
+        own = secret[-before % 3 :]
+        inside = base64.b64encode(own[: len(own) // 3 * 3]).decode()
+        if len(inside) >= _SHORTEST_LINE:
+            yield inside
 
 
 def _pattern(form: str) -> str:

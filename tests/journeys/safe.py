@@ -69,7 +69,7 @@ class SafeConnector(Connector):
 
 def _asked(config: Settings, secrets: Mapping[str, str], table: str) -> str:
     url = f"{cast(SafeConfig, config).url}/{table}"
-    login = ("me", secrets["password"].encode())
+    login = ("root", secrets["password"].encode())
     answer = requests.get(url, auth=cast(Any, login), timeout=10)
     if not answer.ok:
         raise UpstreamError(f"The safe said: {answer.text}", hint=f"Look at {answer.text}.")

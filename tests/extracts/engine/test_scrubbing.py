@@ -34,6 +34,16 @@ class TestScrubber:
         for piece in ("p@ss", "w'o", "ü", "p%40ss"):
             assert piece not in text
 
+    @pytest.mark.parametrize("user", ["m", "me", "joe", "root"])
+    def test_masks_a_secret_in_a_header(self, user):
+        header = base64.b64encode(f"{user}:{HOSTILE}".encode()).decode()
+
+        masked = Scrubber([HOSTILE]).text(f"Basic {header}")
+
+        left = masked.removeprefix("Basic ").split("***")
+        assert len(left) == 2
+        assert len(left[0]) + len(left[1]) <= len(user) * 2 + 12
+
     def test_masks_the_longer_of_two_that_overlap(self):
         assert Scrubber(["hunter", "hunter22"]).text("it was hunter22") == "it was ***"
 
