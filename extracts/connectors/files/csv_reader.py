@@ -7,6 +7,7 @@ record by record.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -40,6 +41,7 @@ _SAMPLE = "agnes_sample"
 # A MB of text with fewer lines has long ones: DuckDB has thousands of them in memory at once.
 _FEW_LINES = 32
 _BATCH_LETTERS = 2_000_000
+_BATCH_ROWS = 8_192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +126,9 @@ class CsvReader:
     def recover(self) -> bool:
         """Read with care from now on; false if that is what has just failed."""
         was_careful, self._is_careful = self._is_careful, True
+        # What the first way held is not needed any more: one way's memory has to do.
+        gc.collect()
+        pa.default_memory_pool().release_unused()
         return not was_careful
 
     def explain(self, error: Exception) -> CsvRowError:
@@ -206,7 +211,7 @@ class CsvReader:
 
     def _text_of(self, sheet: _Sheet) -> Iterator[TextBatch]:
         """Yield the well-formed rows of a file with its own columns."""
-        rows = batch_rows(len(sheet.names))
+        rows = min(_BATCH_ROWS, batch_rows(len(sheet.names)))
         encoding = self._options.encoding or "UTF-8"
         with text_lines(sheet.file, encoding=sheet.encoding, error=NotCsvError) as lines:
             found = records(lines, sheet.signs, width=len(sheet.names), encoding=encoding)
