@@ -333,6 +333,14 @@ class Connector(ABC):
         bound.reach = reach
         return bound
 
+    def secret_places(self, config: Settings) -> frozenset[str]:
+        """Return where settings send the secrets, such as hosts with their ports.
+
+        A stored secret goes to the places that it was given for; for others it has to be typed
+        again. Unless a connector knows better, that is for any other settings.
+        """
+        return frozenset({config.model_dump_json()})
+
     @abstractmethod
     def test(self, config: Settings, secrets: Mapping[str, str]) -> Health:
         """Try the connection and say what was found."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import pyarrow as pa
 from pydantic import Field
@@ -28,6 +28,7 @@ from extracts.engine import process
 
 class VaultConfig(Settings):
     mood: str = Field(default="good", description="`good`, `refusing` or `stumbling`.")
+    place: str = Field(default="here", description="Where the vault stands.")
 
 
 class VaultTable(Settings):
@@ -46,6 +47,9 @@ class VaultConnector(Connector):
         "password": SecretField(label="Password", description="As the vault's owner gave it."),
         "pin": SecretField(label="PIN", is_required=False),
     }
+
+    def secret_places(self, config: Settings) -> frozenset[str]:
+        return frozenset({cast("VaultConfig", config).place})
 
     def test(self, config: Settings, secrets: Mapping[str, str]) -> Health:
         _behave(config, secrets)

@@ -166,6 +166,13 @@ class GrantAdmin(HistoriedAdmin):
         what = ("group", "resource_type", "resource_id") if obj else ("group", "resource")
         return [(None, {"fields": (*what, "tier", "expires_at")})]
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Begin with the group that the address names, if there is one."""
+        initial: dict[str, Any] = super().get_changeform_initial_data(request)
+        if "group" in initial and _group(initial["group"]) is None:
+            del initial["group"]
+        return initial
+
     def get_readonly_fields(self, request: HttpRequest, obj: Grant | None = None) -> Sequence[str]:
         """Keep what is granted to whom."""
         return ("group", "resource_type", "resource_id") if obj else ()

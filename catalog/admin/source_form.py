@@ -87,7 +87,7 @@ def fieldsets_for(connector: Connector, obj: Source | None) -> list[Any]:
     """Return names, the settings of the connector, and when it runs."""
     names = ("display_name",) if obj else ("slug", "display_name")
     settings = settings_form.fieldsets(connector.config_schema, connector.display_name)
-    settings = _with_secrets(settings, connector)
+    settings = _with_secrets(settings, connector, obj)
     sure = [(None, {"fields": ("is_sure",), "classes": ["ag-is-sure"]})] if obj else []
     return [
         (None, {"fields": names}),
@@ -101,7 +101,7 @@ def fieldsets_for(connector: Connector, obj: Source | None) -> list[Any]:
 
 
 def _with_secrets(
-    settings: list[tuple[str, dict[str, Any]]], connector: Connector
+    settings: list[tuple[str, dict[str, Any]]], connector: Connector, obj: Source | None
 ) -> list[tuple[str, dict[str, Any]]]:
     """Put secrets among the settings: the one of a connector that has one, or those it needs."""
     hidden = secret_fields.names(connector)
@@ -114,7 +114,9 @@ def _with_secrets(
     found[0][1]["fields"] += needed
     others = [name for name in hidden if name not in needed]
     if others:
-        found.append(("Passwords and keys", {"fields": others, "classes": ["collapse"]}))
+        has_some = obj is not None and obj.secrets.exists()
+        classes = [] if has_some else ["collapse"]
+        found.append(("Passwords and keys", {"fields": others, "classes": classes}))
     return found if hidden else settings
 
 

@@ -43,6 +43,13 @@ class SecretInvalidError(InvalidInputError):
     code = "secret_invalid"
 
 
+class SecretElsewhereError(InvalidInputError):
+    """With these settings a stored secret would go where it was not meant to go."""
+
+    code = "secret_elsewhere"
+    hint = "Type it again, if it is meant for the new place."
+
+
 class SecretMissingError(InvalidInputError):
     """The source needs a secret that it was not given."""
 
@@ -184,6 +191,9 @@ def secrets_with(source: Source, given: Mapping[str, NewSecret]) -> dict[str, Se
         AgnesError: as :func:`secrets_of` and :func:`check`.
     """
     check(source.source_type, given)
+    saved = Source.objects.filter(pk=source.pk).values_list("config", flat=True).first()
+    if saved is not None and saved != source.config:
+        refuse_elsewhere(source, saved=saved, config=source.config, given=given)
     kept = kept_secrets(source)
     found = {}
     for key, wanted in connectors.get(source.source_type).secret_fields.items():
@@ -194,6 +204,32 @@ def secrets_with(source: Source, given: Mapping[str, NewSecret]) -> dict[str, Se
         elif wanted.is_required:
             raise SecretMissingError(f"The source {source} needs a secret: {wanted.label}.")
     return found
+
+
+def refuse_elsewhere(
+    source: Source,
+    *,
+    saved: Mapping[str, Any],
+    config: Mapping[str, Any],
+    given: Mapping[str, NewSecret],
+) -> None:
+    """Refuse settings that send stored secrets to places which the ``saved`` ones do not.
+
+    Raises:
+        SecretElsewhereError: a stored secret is not among those that are ``given`` anew.
+    """
+    stored = source.secrets.exclude(ciphertext=None).exclude(key__in=given)
+    keys = sorted(stored.values_list("key", flat=True))
+    if not keys:
+        return
+    connector = connectors.get(source.source_type)
+    before, after = (
+        connector.secret_places(connector.config_schema.model_validate(dict(each)))
+        for each in (saved, config)
+    )
+    if after - before:
+        label = _field(source.source_type, keys[0]).label
+        raise SecretElsewhereError(f"{label} was stored for another place.", keys=keys)
 
 
 def key_ring() -> KeyRing:

@@ -13,7 +13,7 @@ from access.services import audit, grants
 from agnes_site.core.errors import ConflictError, InvalidInputError, NotFoundError
 from catalog import connectors, schedules
 from catalog.models import Source
-from catalog.services.secrets import NewSecret, change_secrets
+from catalog.services.secrets import NewSecret, change_secrets, refuse_elsewhere
 
 EDITABLE = ("display_name", "config", "schedule", "is_paused", "concurrency")
 AUDITED = ("source_type", *EDITABLE)
@@ -67,6 +67,7 @@ def add_source(
         UnknownSourceTypeError: no installed connector serves this type.
         SettingsInvalidError: the connector refuses the settings.
         ScheduleInvalidError: the schedule is not understood.
+        SecretElsewhereError: a stored secret would go to another place; give it anew.
         AgnesError: a secret is not accepted, as :mod:`catalog.services.secrets` says.
     """
     connector = connectors.get(source_type)
@@ -113,6 +114,7 @@ def change_source(
     if "config" in fields:
         schema = connectors.get(source.source_type).config_schema
         fields["config"] = checked_settings(schema, fields["config"])
+        refuse_elsewhere(source, saved=source.config, config=fields["config"], given=secrets or {})
     schedules.checked(fields.get("schedule", ""))
     changed = [name for name, value in fields.items() if getattr(source, name) != value]
     for name in changed:

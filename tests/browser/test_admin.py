@@ -48,7 +48,7 @@ def page_of(obj) -> str:
 
 class TestOverviewPage:
     def test_opens_after_signing_in(self, admin_page, complaints):
-        expect(admin_page.get_by_role("status")).to_contain_text("waits for its first source")
+        expect(admin_page.locator(".ag-verdict")).to_contain_text("waits for its first source")
         expect(admin_page.get_by_role("heading", name="Bring a table in")).to_be_visible()
         assert complaints == []
 

@@ -41,7 +41,7 @@ class TestFirstTimeSetup:
 
         fill(page, password=PASSWORD, again=PASSWORD)
         page.wait_for_url("**/admin/")
-        expect(page.get_by_role("status")).to_contain_text("waits for its first source")
+        expect(page.locator(".ag-verdict")).to_contain_text("waits for its first source")
         assert complaints == []
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])

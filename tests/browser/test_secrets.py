@@ -30,8 +30,8 @@ def form(admin_page, live_server, source):
 
 class TestSecretsOfASource:
     def test_are_replaced_by_typing(self, form, source):
-        expect(form.get_by_label("Password")).to_have_value("")
-        form.get_by_label("Password").fill("new one")
+        expect(form.get_by_role("textbox", name="Password")).to_have_value("")
+        form.get_by_role("textbox", name="Password").fill("new one")
         form.get_by_role("button", name="Save", exact=True).click()
 
         expect(form.get_by_text("was changed successfully")).to_be_visible()

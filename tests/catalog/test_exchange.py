@@ -115,6 +115,8 @@ class TestYaml:
             ("agnes: 1\nfolders: {a: &x {description: hi}, b: *x}", "alias"),
             ("agnes: 1\nx: &a [1]\ny: &b [*a, *a]", "alias"),
             ("[" * 5000, "YAML"),
+            ("agnes: 1\n? [a, b]\n: c", "Line 2 has a list or names"),
+            ("agnes: 1\ntables:\n  ? {a: b}\n  : {}", "Line 3 has a list or names"),
         ],
     )
     def test_is_refused_with_a_reason(self, db, text, said):
@@ -145,6 +147,8 @@ class TestProblems:
             ("tables:\n  a b: {source: shop}", "cannot be the name of a table"),
             ("tables:\n  orders:\n  orders:", "is here twice"),
             ("sources:\n  shop: {settings: {folder: relative}}", "whole path"),
+            ("sources:\n  shop: {settings: {folder: 2020-01-01}}", "need quotes"),
+            ("tables:\n  orders: {where_filters: [.nan]}", "need quotes"),
             ("sources:\n  shop: {type: external}", "A source keeps its type."),
             ("groups:\n  Everyone: {members: [ben@example.com]}", "without being added"),
             ("groups:\n  Admin: {members: []}", "only active administrator"),
@@ -205,6 +209,9 @@ class TestPlan:
         assert [table.name for table in Table.objects.all()] == ["orders"]
         assert not Grant.objects.exists()
         assert Group.objects.filter(name="Analysts").exists()
+
+    def test_removes_nothing_of_a_kind_that_breaks_off(self, company):
+        assert plan_of(b"agnes: 1\ntables:\n", exactly=True).changes == ()
 
     def test_of_emptying_everything_keeps_what_must_stay(self, company, admin):
         document = f"""agnes: 1
@@ -285,6 +292,7 @@ class TestCsv:
             ('name,description\n"x', "is not CSV"),
             ("name,description\nx\n", "line 2: 1 cells where the first line has 2"),
             ("name,primary_key\norders,id\n", "line 2: primary_key: expected JSON"),
+            ("name,where_filters\norders,[NaN]\n", "line 2: where_filters: expected JSON"),
             ("name,description\n,x\n", "cannot be empty"),
         ],
     )

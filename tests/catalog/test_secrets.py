@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 from pydantic import SecretStr
 
@@ -7,6 +9,7 @@ from access.models import AuditEvent
 from agnes_site.core.config import Config
 from agnes_site.core.keyring import SecretUnreadableError
 from agnes_site.core.variables import VariableMissingError, VariableRefusedError
+from catalog import connectors
 from catalog.models import Source, SourceSecret
 from catalog.services import secrets, sources
 from catalog.services.secrets import NewSecret
@@ -224,3 +227,64 @@ class TestSources:
         sources.remove_source(source=source, by=None)
 
         assert not SourceSecret.objects.exists()
+
+
+class TestOtherPlaces:
+    """A stored secret goes to the place that it was given for."""
+
+    ELSEWHERE: ClassVar = {"place": "elsewhere"}
+
+    def test_are_refused_when_settings_are_tried(self, source):
+        keep(source)
+        tried = Source(pk=source.pk, source_type=source.source_type, config=self.ELSEWHERE)
+
+        with pytest.raises(secrets.SecretElsewhereError, match="Password"):
+            revealed(tried)
+
+        typed = NewSecret(value=SecretStr("new"))
+        assert revealed(tried, password=typed) == {"password": "new"}
+
+    def test_are_refused_when_settings_are_saved(self, source):
+        keep(source)
+
+        with pytest.raises(secrets.SecretElsewhereError):
+            sources.change_source(source=source, by=None, config=self.ELSEWHERE)
+
+        source.refresh_from_db()
+        assert source.config == {}
+        typed = {"password": NewSecret(value=SecretStr("new"))}
+        sources.change_source(source=source, by=None, config=self.ELSEWHERE, secrets=typed)
+        source.refresh_from_db()
+        assert revealed(source) == {"password": "new"}
+
+    def test_do_not_matter_for_other_settings(self, source):
+        keep(source)
+
+        sources.change_source(source=source, by=None, config={"mood": "refusing"})
+
+        source.refresh_from_db()
+        assert revealed(source) == {"password": CANARY}
+
+    @pytest.mark.parametrize(
+        ("source_type", "before", "after", "is_moved"),
+        [
+            ("postgres", {}, {"port": 15999}, True),
+            ("postgres", {}, {"host": "other.example.com"}, True),
+            ("postgres", {"sslmode": "verify-full"}, {"sslmode": "disable"}, True),
+            ("postgres", {}, {"database": "other"}, False),
+            ("files", {}, {"urls": ["https://other.example.com/a.csv"]}, True),
+            ("files", {}, {"urls": ["https://example.com/b.csv"]}, False),
+        ],
+    )
+    def test_are_those_of_each_connector(self, source_type, before, after, is_moved):
+        base = {
+            "postgres": {"host": "example.com", "database": "d", "user": "u"},
+            "files": {"urls": ["https://example.com/a.csv"]},
+        }[source_type]
+        connector = connectors.get(source_type)
+        was, now = (
+            connector.secret_places(connector.config_schema.model_validate(settings))
+            for settings in ({**base, **before}, {**base, **before, **after})
+        )
+
+        assert bool(now - was) is is_moved

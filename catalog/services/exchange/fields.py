@@ -89,7 +89,16 @@ def _list(value: Any) -> list[Any]:
         return []
     if not isinstance(value, list):
         raise WrongTypeError("expected a list")
+    _plain(value)
     return value
+
+
+def _plain(value: Any) -> None:
+    """Refuse what JSON has no word for, such as a date without quotes or `.nan`."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        raise WrongTypeError("dates and the like need quotes here") from None
 
 
 def _texts(value: Any) -> list[str]:
@@ -104,6 +113,7 @@ def _mapping(value: Any) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise WrongTypeError("expected names with values")
+    _plain(value)
     return value
 
 
@@ -136,9 +146,13 @@ def _parsed_number(cell: str) -> int:
 
 def _json(cell: str) -> Any:
     try:
-        return json.loads(cell)
+        return json.loads(cell, parse_constant=_refuse_constant)
     except ValueError:
         raise WrongTypeError("expected JSON") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def as_moment(value: str | None) -> datetime | None:

@@ -59,7 +59,7 @@ def read(text: str) -> Document:
     loader = yaml.CSafeLoader(text)
     try:
         root = loader.get_single_node()
-        _refuse_aliases(root)
+        _refuse_what_is_not_plain(root)
         return _document(loader, root)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise DocumentInvalidError(f"The document is not YAML: {_first_line(error)}") from None
@@ -84,6 +84,9 @@ def _document(loader: Any, root: Any) -> Document:
 
 
 def _take(loader: Any, kind: Kind, node: Any, document: Document) -> None:
+    """Take all of one kind; nothing at all after its name says nothing, `{}` that there is none."""
+    if isinstance(node, yaml.ScalarNode) and loader.construct_object(node) is None:
+        return
     document.begin(kind)
     for key, pairs, line in _entries(loader, kind, node, document):
         document.add(kind, key, pairs, line=line)
@@ -92,8 +95,6 @@ def _take(loader: Any, kind: Kind, node: Any, document: Document) -> None:
 def _entries(
     loader: Any, kind: Kind, node: Any, document: Document
 ) -> Iterator[tuple[tuple[str, ...], list[tuple[str, Any]], int]]:
-    if isinstance(node, yaml.ScalarNode) and loader.construct_object(node) is None:
-        return
     is_named = len(kind.key) == 1
     expected = yaml.MappingNode if is_named else yaml.SequenceNode
     if not isinstance(node, expected):
@@ -128,8 +129,8 @@ def _pairs(loader: Any, node: Any) -> list[tuple[str, Any]] | None:
     return [(key.value, loader.construct_object(value, deep=True)) for key, value in node.value]
 
 
-def _refuse_aliases(root: Any) -> None:
-    """Refuse a node that stands at two places: a few such lines can mean gigabytes."""
+def _refuse_what_is_not_plain(root: Any) -> None:
+    """Refuse names that are no texts, and what stands at two places: that can mean gigabytes."""
     seen: set[int] = set()
     waiting = [root] if root is not None else []
     while waiting:
@@ -142,9 +143,17 @@ def _refuse_aliases(root: Any) -> None:
             )
         seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
+            _refuse_odd_names(node)
             waiting += [each for pair in node.value for each in pair]
         elif isinstance(node, yaml.SequenceNode):
             waiting += node.value
+
+
+def _refuse_odd_names(node: Any) -> None:
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            line = key.start_mark.line + 1
+            raise DocumentInvalidError(f"Line {line} has a list or names where a name belongs.")
 
 
 def _first_line(error: Exception) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
+from urllib.parse import urlsplit
 
 import duckdb
 import pyarrow as pa
@@ -75,6 +76,13 @@ class FilesConnector(Connector):
 
     def __init__(self, *, now_ns: Callable[[], int] = time.time_ns) -> None:
         self._now_ns = now_ns
+
+    def secret_places(self, config: Settings) -> frozenset[str]:
+        """Return the servers that files come from, and who vouches for them."""
+        given = cast("FilesConfig", config)
+        trust = str(given.ca_file or "")
+        addresses = [urlsplit(url) for url in (*given.urls, given.s3_endpoint) if url]
+        return frozenset(f"{each.scheme}://{each.netloc.lower()} {trust}" for each in addresses)
 
     def test(self, config: Settings, secrets: Mapping[str, str]) -> Health:
         """Look whether the place of the files can be reached."""

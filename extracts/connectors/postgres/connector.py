@@ -70,6 +70,12 @@ class PostgresConnector(Connector):
     def __init__(self, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
 
+    def secret_places(self, config: Settings) -> frozenset[str]:
+        """Return the server, and how its name is made sure of."""
+        server = cast(PostgresConfig, config)
+        trust = f"{server.sslmode} {server.ssl_root_certificate or ''}"
+        return frozenset({f"{server.host}:{server.port} {trust}"})
+
     def test(self, config: Settings, secrets: Mapping[str, str]) -> Health:
         """Sign in and count the tables that can be read."""
         with _connection(config, secrets) as upstream:

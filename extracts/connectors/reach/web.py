@@ -76,7 +76,7 @@ class Web:
             answer = self._ask(url, asked)
             if not answer.is_redirect:
                 return answer
-            with answer:
+            with answer, reaching(urlsplit(url).hostname or ""):
                 url = _redirected(url, answer.headers["Location"])
         raise UpstreamError(f"{urlsplit(url).hostname} redirects without end.")
 
@@ -115,6 +115,8 @@ class reaching:  # noqa: N801  reads as what it does: with reaching(host)
             raise UrlRefusedError("The address is not written correctly.") from None
         if isinstance(error, requests.exceptions.RequestException):
             raise HostUnreachableError(f"{self._host} ended the connection.") from error
+        if isinstance(error, ValueError):
+            raise UrlRefusedError(f"{self._host} redirects to what is no address.") from None
 
 
 def origin(url: str) -> tuple[str, str, int]:
