@@ -30,7 +30,7 @@ class Server(Installation):
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
-        super().__init__(folder, AGNES_FILES_ROOTS=str(folder), **_DEFAULTS)
+        super().__init__(folder, AGNES_FILES_ROOTS=str(folder.parent), **_DEFAULTS)
 
     def start_web(self) -> None:
         """Start the web server with the command of `manage.py up` and wait until it answers."""
