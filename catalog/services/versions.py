@@ -79,7 +79,7 @@ def commit(*, table: Table, draft: Draft, fencing: int) -> tuple[TableVersion, b
     """Make ``draft`` the current version; return it, and whether it is a new one.
 
     The same parts and columns as now make no new version: nothing moves but the state that
-    the next run starts from.
+    the next run starts from, and what the source says of its columns.
 
     Raises:
         FencedOffError: the work on the table was taken over since ``fencing`` was given.
@@ -94,8 +94,11 @@ def commit(*, table: Table, draft: Draft, fencing: int) -> tuple[TableVersion, b
         raise TablePinnedError(f"{table.name} is pinned to an older version.")
     current = locked.current_version
     if current is not None and _is_same(current, draft):
-        current.extract_state = dict(draft.extract_state)
-        current.save(update_fields=["extract_state"])
+        schema = [_as_json(column) for column in draft.columns]
+        if schema != current.schema:
+            describe(locked, draft.columns)
+        current.extract_state, current.schema = dict(draft.extract_state), schema
+        current.save(update_fields=["extract_state", "schema"])
         return current, False
     version = _make(locked, draft, fencing=fencing)
     _show(locked, version, draft.columns)

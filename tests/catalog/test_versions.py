@@ -56,6 +56,17 @@ class TestCommit:
         assert orders.current_version.extract_state == {"cursor": 2}
         assert AuditEvent.objects.filter(action="publish").count() == 1
 
+    def test_of_the_same_parts_takes_what_the_source_says_of_columns_by_now(self, orders):
+        version, _ = _commit(orders, stored_part(1))
+        said = ColumnSpec(name="id", type="BIGINT", description="Number of the order.")
+
+        _, is_new = _commit(orders, stored_part(1), columns=[said])
+
+        assert not is_new
+        assert orders.columns.get().description == "Number of the order."
+        version.refresh_from_db()
+        assert version.schema[0]["description"] == "Number of the order."
+
     def test_of_the_same_parts_in_another_order_makes_one(self, orders):
         first, second = stored_part(1, key="a"), stored_part(2, key="b")
         _commit(orders, first, second)
