@@ -23,7 +23,7 @@ from catalog.services.versions import FencedOffError, TablePinnedError
 from extracts.engine import process
 from extracts.engine.process import ChildStoppedError
 from extracts.engine.publish import ValidatedPart
-from extracts.models import Run, RunKind, RunState
+from extracts.models import Run, RunKind, RunState, RunTrigger
 from extracts.services import (
     publication,
     regeneration,
@@ -89,6 +89,11 @@ def _extract(holding: Holding) -> None:
         return
     if run.table.is_pinned:
         raise TablePinnedError(f"{run.table.name} is pinned; release it to let new versions in.")
+    if _is_paused(run, run.table):
+        scheduling.put_off(run.table)
+        holding.note("Paused while it waited; it is made up for when that ends.")
+        holding.finish(RunState.SKIPPED)
+        return
     folder = staging(run)
     remove_folder(folder)
     folder.mkdir(parents=True)
@@ -120,6 +125,12 @@ def _extract(holding: Holding) -> None:
         regeneration.request(run.source)
     run.table.refresh_from_db()
     _succeed(holding, run.table, set_aside=set_aside)
+
+
+def _is_paused(run: Run, table: Table) -> bool:
+    """Say whether only the schedule wants a run whose table or source was paused since."""
+    by_itself = run.trigger == RunTrigger.SCHEDULE and run.requested_by_id is None
+    return by_itself and (table.is_paused or table.source.is_paused)
 
 
 def _keep_rejected(holding: Holding, given: Mapping[str, Any] | None) -> int:

@@ -69,8 +69,8 @@ def request_run(
     """Ask for a run; return it and whether it is new.
 
     With ``is_full`` an incremental table is read in full, as if for the first time.
-    What is queued or running already is returned as it is: single flight. The task is sent
-    after the commit.
+    What is queued or running already is returned: single flight; one that still waits becomes
+    full where that is asked for. The task is sent after the commit.
     """
     owner = table.source if table is not None else source
     for tries_left in reversed(range(_TRIES)):
@@ -89,6 +89,7 @@ def request_run(
         except IntegrityError:
             found = Run.objects.open().filter(table=table, source=owner, kind=kind).first()
             if found is not None:
+                _join(found, by=by, is_full=is_full)
                 return found, False
             # It has ended between the two statements: now there is room for another.
             if not tries_left:
@@ -97,6 +98,15 @@ def request_run(
             break
     ring([run.pk])
     return run, True
+
+
+def _join(run: Run, *, by: User | None, is_full: bool) -> None:
+    """Let a run that nobody has begun be what is asked for now as well."""
+    run.is_full = run.is_full or is_full
+    run.requested_by = run.requested_by or by
+    waiting = Run.objects.filter(pk=run.pk, state=RunState.QUEUED)
+    if not waiting.update(is_full=run.is_full, requested_by=run.requested_by):
+        run.refresh_from_db()
 
 
 def ring(run_ids: Iterable[UUID]) -> None:

@@ -115,6 +115,11 @@ def record_failure(run: Run, error: AgnesError) -> datetime | None:
     return again
 
 
+def put_off(table: Table) -> None:
+    """Let a table whose turn was passed over have it as soon as it may run by itself again."""
+    Table.objects.filter(pk=table.pk).update(retry_at=timezone.now())
+
+
 def _may_pass(error: AgnesError) -> bool:
     """Say whether the other side failed; what ended our own process would end it again."""
     return isinstance(error, UpstreamError) and not isinstance(

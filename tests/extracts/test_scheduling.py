@@ -12,11 +12,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from agnes_site.core.errors import InvalidInputError, UpstreamError
-from catalog.models import Table
+from catalog.models import Source, Table
 from catalog.services import timing
 from extracts.engine.process import ChildCrashedError
 from extracts.models import Run, RunState, RunTrigger
-from extracts.services import runs, scheduling
+from extracts.services import extraction, runs, scheduling
 from tests.factories import SourceFactory, TableFactory
 
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -312,6 +312,38 @@ class TestRetry:
 
         assert _due(START + timedelta(hours=1)) == []
         assert _next(table, START) is None
+
+
+@pytest.mark.django_db
+class TestPause:
+    def _waiting(self) -> Run:
+        _table("daily 07:00", name="nightly", last=START - timedelta(days=1))
+        (run,) = scheduling.start_due(now=START)
+        return run
+
+    def _execute(self, run: Run) -> Run:
+        extraction.execute(runs.claim(run.pk, worker="test"))
+        run.refresh_from_db()
+        return run
+
+    @pytest.mark.parametrize("paused", [Table, Source])
+    def test_passes_over_what_waits_and_makes_up_for_it_later(self, layout, paused):
+        run = self._waiting()
+        paused.objects.update(is_paused=True)
+
+        assert self._execute(run).state == RunState.SKIPPED
+        assert _due() == []
+        paused.objects.update(is_paused=False)
+        assert _due() == ["nightly"]
+
+    def test_does_not_pass_over_what_somebody_asks_for(self, layout, admin):
+        run = self._waiting()
+        Source.objects.update(is_paused=True)
+
+        assert runs.request_run(table=run.table, by=admin) == (run, False)
+
+        # The folder of this source does not exist.
+        assert self._execute(run).state == RunState.FAILED
 
 
 @pytest.mark.django_db
