@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Literal
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
 from ninja import Router, Schema
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
@@ -16,6 +15,7 @@ from catalog import connectors
 from catalog.models import Source, SourceSecret
 from catalog.services import secrets
 from catalog.services.secrets import NewSecret
+from catalog.services.sources import find_source
 
 admin_router = Router(tags=["sources"])
 
@@ -74,7 +74,7 @@ class SecretsOut(Schema):
 )
 def list_source_secrets(request: HttpRequest, name: str) -> SecretsOut:
     """List the secrets that the connector of a source needs, and where each comes from."""
-    return SecretsOut(secrets=shown(_source(name)))
+    return SecretsOut(secrets=shown(find_source(name)))
 
 
 @admin_router.put(
@@ -82,7 +82,7 @@ def list_source_secrets(request: HttpRequest, name: str) -> SecretsOut:
 )
 def set_source_secret(request: AuthedRequest, name: str, key: str, data: SecretIn) -> SecretOut:
     """Set a secret of a source; what it had before is gone."""
-    source = _source(name)
+    source = find_source(name)
     secrets.change_secrets(source=source, secrets={key: data.new()}, by=request.user)
     return next(found for found in shown(source) if found.key == key)
 
@@ -92,16 +92,18 @@ def set_source_secret(request: AuthedRequest, name: str, key: str, data: SecretI
 )
 def forget_source_secret(request: AuthedRequest, name: str, key: str) -> HttpResponse:
     """Forget a secret of a source."""
-    secrets.forget_secret(source=_source(name), key=key, by=request.user)
+    secrets.forget_secret(source=find_source(name), key=key, by=request.user)
     return HttpResponse(status=204)
 
 
 def shown(source: Source, found: Mapping[str, SourceSecret] | None = None) -> list[SecretOut]:
     """Return what is known of the secrets of a source; ``found`` are its rows, if at hand."""
     kept = secrets.kept_secrets(source) if found is None else found
+    # One whose connector is no longer installed is listed like the others.
+    connector = connectors.installed().get(source.source_type)
+    wanted = connector.secret_fields if connector is not None else {}
     return [
-        _shown(key, wanted.label, wanted.is_required, kept.get(key))
-        for key, wanted in connectors.get(source.source_type).secret_fields.items()
+        _shown(key, field.label, field.is_required, kept.get(key)) for key, field in wanted.items()
     ]
 
 
@@ -114,7 +116,3 @@ def _shown(key: str, label: str, is_required: bool, kept: SourceSecret | None) -
         environment=kept.env_name or None if kept else None,
         changed=kept.changed_at if kept else None,
     )  # fmt: skip
-
-
-def _source(name: str) -> Source:
-    return get_object_or_404(Source, slug__iexact=name)

@@ -13,17 +13,25 @@ from ninja.responses import Status
 from pydantic import ConfigDict, Field, field_validator
 
 from access.auth import AuthedRequest
+from agnes_site.core.errors import InvalidInputError
 from agnes_site.core.paging import Paging
 from catalog import connectors, queries
 from catalog.connectors import DriftPolicy, QueryMode, SyncStrategy
 from catalog.models import Incident, Source, Table
-from catalog.services import registry, timing
+from catalog.services import registry, sources, timing
 from catalog.services.sources import SourceNotFoundError
 
 tables_router = Router(tags=["catalog"])
 admin_router = Router(tags=["registry"])
 
 _CENTURY_DAYS = 36_525
+
+
+class SourceUnknownError(InvalidInputError):
+    """A table is to come from a source that is not there."""
+
+    code = "source_unknown"
+    hint = SourceNotFoundError.hint
 
 
 class ColumnOut(Schema):
@@ -327,8 +335,9 @@ def register_table(request: AuthedRequest, data: RegisterIn) -> Status[Registere
 @admin_router.post("/register-table/precheck", response=PrecheckOut, operation_id="precheck_table")
 def precheck_table(request: AuthedRequest, data: RegisterIn) -> PrecheckOut:
     """Say whether a table could be registered like this; nothing is kept."""
-    source = _source_of(data)
-    table = registry.precheck_table(source=source, name=data.name, **data.given())
+    source, fields = _source_of(data), data.given()
+    table = registry.precheck_table(source=source, name=data.name, **fields)
+    queries.check(source=source, fields=fields)
     return PrecheckOut(
         ok=True,
         table={
@@ -358,10 +367,10 @@ def unregister_table(request: AuthedRequest, name: str) -> HttpResponse:
 
 def _source_of(data: RegisterIn) -> Source:
     if data.source:
-        found = Source.objects.filter(slug__iexact=data.source).first()
-        if found is None:
-            raise SourceNotFoundError(f"There is no source named {data.source!r}.")
-        return found
+        try:
+            return sources.find_source(data.source)
+        except SourceNotFoundError as error:
+            raise SourceUnknownError(error.message) from None
     if data.source_type:
         return registry.sole_source(data.source_type)
     known = sorted(connectors.installed())

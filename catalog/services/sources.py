@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from pydantic import BaseModel, ValidationError
 
 from access.models import User
 from access.services import audit, grants
+from agnes_site.core import human
 from agnes_site.core.errors import ConflictError, InvalidInputError, NotFoundError
 from catalog import connectors, schedules
 from catalog.models import Source
@@ -30,8 +33,7 @@ class SourceNotFoundError(NotFoundError):
     """There is no such source."""
 
     code = "source_not_found"
-    status = 422
-    hint = "The admin lists the sources; their names are given there."
+    hint = "The page of sources lists their names."
 
 
 class SourceInUseError(ConflictError):
@@ -45,6 +47,24 @@ class SettingsInvalidError(InvalidInputError):
     """The settings do not fit what the connector expects."""
 
     code = "settings_invalid"
+
+
+class SourceInvalidError(InvalidInputError):
+    """What is said of a source besides its settings cannot be kept."""
+
+    code = "source_invalid"
+
+
+def find_source(name: str, *, among: QuerySet[Source] | None = None) -> Source:
+    """Return the source of this name, written in any case.
+
+    Raises:
+        SourceNotFoundError: there is none.
+    """
+    found = (Source.objects.all() if among is None else among).filter(slug__iexact=name).first()
+    if found is None:
+        raise SourceNotFoundError(f"There is no source named {name!r}.")
+    return found
 
 
 @transaction.atomic
@@ -64,6 +84,7 @@ def add_source(
 
     Raises:
         SourceExistsError: the name is taken.
+        SourceInvalidError: the name cannot be one; the message says why.
         UnknownSourceTypeError: no installed connector serves this type.
         SettingsInvalidError: the connector refuses the settings.
         ScheduleInvalidError: the schedule is not understood.
@@ -82,7 +103,7 @@ def add_source(
         is_paused=is_paused,
         concurrency=concurrency,
     )
-    source.full_clean()
+    _check(source)
     source.save()
     audit.record(
         action="source.create", resource=f"source/{slug}", actor=by,
@@ -106,6 +127,7 @@ def change_source(
 
     Raises:
         SettingsInvalidError: the connector refuses the settings.
+        SourceInvalidError: another field cannot be kept; the message says why.
         ScheduleInvalidError: the schedule is not understood.
         AgnesError: a secret is not accepted, as :mod:`catalog.services.secrets` says.
     """
@@ -119,7 +141,7 @@ def change_source(
     changed = [name for name, value in fields.items() if getattr(source, name) != value]
     for name in changed:
         setattr(source, name, fields[name])
-    source.full_clean()
+    _check(source)
     source.save(update_fields=changed)
     if changed:
         after = audit.snapshot(source, EDITABLE)
@@ -141,13 +163,22 @@ def remove_source(*, source: Source, by: User | None) -> None:
     """
     count = source.tables.count()
     if count:
-        raise SourceInUseError(f"{count} tables come from {source}.", tables=count)
+        raise SourceInUseError(f"{source} still has {human.plural(count, 'table')}.", tables=count)
     grants.revoke_all(resource_type="source", resource_id=source.slug, by=by)
     audit.record(
         action="source.delete", resource=f"source/{source.slug}", actor=by,
         before=audit.snapshot(source, AUDITED),
     )  # fmt: skip
     source.delete()
+
+
+def _check(source: Source) -> None:
+    try:
+        source.full_clean()
+    except DjangoValidationError as error:
+        raise SourceInvalidError(
+            " ".join(error.messages), fields=sorted(error.message_dict)
+        ) from None
 
 
 def checked_settings(schema: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from access.models import Group
 from agnes_site.core.errors import NotFoundError
 from catalog import connectors
 from catalog.models import Source
-from catalog.services.sources import checked_settings
-from extracts.api.sources import SecretsIn, find_source, given
+from catalog.services.sources import checked_settings, find_source
+from extracts.api.sources import SecretsIn, given
 from extracts.engine.process import ChildFailedError
 from extracts.models import Question, QuestionKind, QuestionState, RunTrigger
 from extracts.services import asking, offering, probing, questions

@@ -18,7 +18,7 @@ from catalog.api.secrets import SecretIn, SecretOut, shown
 from catalog.models import Source
 from catalog.services import removal, sources
 from catalog.services.secrets import FORGOTTEN, NewSecret
-from catalog.services.sources import SourceNotFoundError
+from catalog.services.sources import find_source
 from extracts.services import changing
 
 router = Router(tags=["sources"])
@@ -195,18 +195,6 @@ def remove_source(request: AuthedRequest, name: str, what: Query[RemovalIn]) -> 
     source = find_source(name)
     gone = removal.remove_source(source=source, by=request.user, with_tables=what.with_tables)
     return {"name": source.slug, "tables": gone}
-
-
-def find_source(name: str, *, among: QuerySet[Source] | None = None) -> Source:
-    """Return the source of this name, written in any case.
-
-    Raises:
-        SourceNotFoundError: there is none.
-    """
-    found = (Source.objects.all() if among is None else among).filter(slug__iexact=name).first()
-    if found is None:
-        raise SourceNotFoundError(f"There is no source named {name!r}.")
-    return found
 
 
 def given(written: Mapping[str, SecretIn | None]) -> dict[str, NewSecret]:

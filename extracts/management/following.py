@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from django.core.management.base import CommandError
 
 from agnes_site.core import human
-from catalog.connectors import QueryMode
 from catalog.models import Source, Table
 from catalog.services import registry
 from extracts.models import Run, RunState
 from extracts.services import runs
 
 _POLL_SECONDS = 0.5
+_AT_ONCE = 500
 
 
-def request(source: Source, names: Sequence[str]) -> list[str]:
+def request(source: Source, names: Sequence[str], *, is_full: bool) -> list[str]:
     """Ask for runs of the named tables of a source, or of all of them; return their ids.
 
     Raises:
-        TableNotFoundError: the source has no such table.
+        TableNotFoundError: the source has no such table, or only looks it up.
+        CommandError: a table is worked on already, and not in full.
     """
-    tables = Table.objects.filter(source=source)
-    chosen = (
-        [registry.find_table(name, among=tables) for name in names]
-        if names
-        else list(tables.exclude(query_mode=QueryMode.REMOTE).select_related("source"))
-    )
-    return [str(runs.request_run(table=table, by=None)[0].pk) for table in chosen]
+    tables = Table.objects.with_copies().filter(source=source).select_related("source")
+    chosen = [registry.find_table(name, among=tables) for name in names] if names else list(tables)
+    asked = [runs.request_run(table=table, by=None, is_full=is_full)[0] for table in chosen]
+    for table, run in zip(chosen, asked, strict=True):
+        if is_full and not run.is_full:
+            raise CommandError(
+                f"{table} is being extracted, but not in full. Ask again when that run is over."
+            )
+    return [str(run.pk) for run in asked]
 
 
 def follow(run_ids: Sequence[str], *, tell: Callable[[str], object]) -> None:
@@ -39,8 +43,13 @@ def follow(run_ids: Sequence[str], *, tell: Callable[[str], object]) -> None:
         CommandError: one failed.
     """
     waiting, failed, told = set(run_ids), 0, ""
+    if len(waiting) > 1:
+        tell(f"Waiting for {human.plural(len(waiting), 'run')}.")
     while waiting:
-        for run in Run.objects.filter(pk__in=list(waiting)[:500]).select_related("table"):
+        looked_at = set(islice(waiting, _AT_ONCE))
+        found = Run.objects.filter(pk__in=looked_at).select_related("table")
+        for run in found:
+            looked_at.discard(str(run.pk))
             if run.is_open:
                 line = f"{run.table}: {run.phase or 'waiting for a worker'} {run.message}".strip()
                 if len(waiting) == 1 and line != told:
@@ -49,6 +58,10 @@ def follow(run_ids: Sequence[str], *, tell: Callable[[str], object]) -> None:
             waiting.discard(str(run.pk))
             failed += run.state != RunState.SUCCEEDED
             tell(_ended(run))
+        if looked_at:
+            waiting -= looked_at
+            failed += len(looked_at)
+            tell(f"{human.plural(len(looked_at), 'run')} went with a table that was unregistered.")
         if waiting:
             time.sleep(_POLL_SECONDS)
     if failed:

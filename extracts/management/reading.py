@@ -14,9 +14,7 @@ from django.core.management.base import CommandError
 from pydantic import SecretStr
 
 from catalog import connectors
-from catalog.models import Source
 from catalog.services.secrets import NewSecret
-from catalog.services.sources import SourceNotFoundError
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -49,18 +47,6 @@ def settings_of(
         if key in fields and fields[key].annotation is str:
             config[key] = text
     return config, _secrets(options)
-
-
-def source(name: str) -> Source:
-    """Return the source of this name.
-
-    Raises:
-        SourceNotFoundError: there is none.
-    """
-    found = Source.objects.filter(slug__iexact=name).first()
-    if found is None:
-        raise SourceNotFoundError(f"There is no source named {name!r}.")
-    return found
 
 
 def names(words: Sequence[str]) -> dict[str, str]:

@@ -111,7 +111,7 @@ class TestRegisterTable:
     @pytest.mark.parametrize(
         ("body", "code"),
         [
-            ({"source": "nowhere"}, "source_not_found"),
+            ({"source": "nowhere"}, "source_unknown"),
             ({"source_type": "fax"}, "source_type_unknown"),
             ({"source": "shop", "name": "  "}, "table_invalid"),
             ({"source": "shop", "query_mode": "remote"}, "query_mode_unsupported"),

@@ -61,6 +61,13 @@ class TestQuery:
         assert "no such column: nope" in response.json()["message"]
         assert not Table.objects.exists()
 
+    def test_is_refused_alike_when_it_is_only_tried(self, admin_api, shop):
+        body = {"name": "orders", "source": "shop", "source_query": "SELECT nope FROM orders"}
+
+        response = admin_api.post("/api/admin/register-table/precheck", QUERY | body, **JSON)
+
+        assert "no such column: nope" in response.json()["message"]
+
     def test_is_run_when_it_is_right(self, register):
         made = register(**QUERY, source_query="SELECT name, id * 2 AS twice FROM orders")
 

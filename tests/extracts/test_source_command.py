@@ -5,7 +5,7 @@ from django.core.management import CommandError, call_command
 
 from access.models import Grant, Group
 from catalog.models import Source, Table
-from catalog.services import secrets
+from catalog.services import registry, secrets
 from extracts.models import Run
 from extracts.services import extraction, runs
 from tests.factories import SourceFactory, TableFactory
@@ -32,6 +32,10 @@ class TestSource:
 
         assert Source.objects.get().config == {"folder": str(folder)}
         assert "manage.py source discover shop" in said
+
+    def test_says_which_names_there_can_be(self, folder):
+        with pytest.raises(CommandError, match="such as my_shop"):
+            source("add", "my shop", "--type", "files", "--set", f"folder={folder}")
 
     def test_adds_nothing_that_cannot_be_reached(self, folder):
         with pytest.raises(CommandError, match="nothing"):
@@ -81,7 +85,7 @@ class TestSource:
     def test_removes_a_source_with_its_tables_when_asked_to(self):
         TableFactory(source=SourceFactory(slug="shop"))
 
-        with pytest.raises(CommandError, match="1 tables come from"):
+        with pytest.raises(CommandError, match="still has 1 table"):
             source("remove", "shop")
         source("remove", "shop", "--with-tables")
 
@@ -100,6 +104,48 @@ class TestExtract:
         _work_at_once(monkeypatch)
 
         assert "orders: 2 rows" in source("extract", "shop")
+
+    def test_brings_all_in_full_when_asked_to_also_what_waits_already(
+        self, folder, layout, monkeypatch
+    ):
+        shop = SourceFactory(slug="shop", config={"folder": str(folder)})
+        for name in ("orders", "bills"):
+            TableFactory(name=name, source=shop, source_table=f"{name}.csv")
+        runs.request_run(table=Table.objects.get(name="orders"), by=None)
+        _work_at_once(monkeypatch)
+
+        said = source("extract", "shop", "--full")
+
+        assert "Waiting for 2 runs." in said
+        made = Run.objects.filter(table__isnull=False).values_list("state", "is_full")
+        assert list(made) == [("succeeded", True)] * 2
+
+    def test_does_not_take_a_run_for_a_full_one(self, layout):
+        orders = TableFactory(name="orders", source=SourceFactory(slug="shop"))
+        run, _ = runs.request_run(table=orders, by=None)
+        runs.claim(run.pk, worker="test")
+
+        with pytest.raises(CommandError, match="not in full"):
+            source("extract", "shop", "--full")
+
+    def test_knows_no_table_that_is_only_looked_up(self):
+        TableFactory(name="orders", source=SourceFactory(slug="shop"), query_mode="remote")
+
+        with pytest.raises(CommandError, match="no table named 'orders'"):
+            source("extract", "shop", "orders")
+
+        assert not Run.objects.exists()
+
+    def test_ends_when_a_table_is_unregistered_meanwhile(self, layout, admin, monkeypatch):
+        orders = TableFactory(name="orders", source=SourceFactory(slug="shop"))
+
+        def unregister(seconds: float) -> None:
+            registry.unregister_table(table=orders, by=admin)
+
+        monkeypatch.setattr("extracts.management.following.time.sleep", unregister)
+
+        with pytest.raises(CommandError, match="1 run did not succeed"):
+            source("extract", "shop")
 
     def test_fails_when_a_run_fails(self, folder, layout, monkeypatch):
         shop = SourceFactory(slug="shop", config={"folder": str(folder)})

@@ -50,6 +50,27 @@ class TestSources:
         assert response.json()["code"] == "settings_invalid"
         assert not Source.objects.exists()
 
+    def test_are_refused_under_names_that_cannot_be_tables(self, admin_api, folder):
+        body = {"name": "my shop", "source_type": "files", "config": {"folder": folder}}
+
+        found = send(admin_api, "POST", "", body).json()
+
+        assert (found["code"], found["details"]["fields"]) == ("source_invalid", ["slug"])
+        assert "my_shop" in found["message"]
+
+    def test_are_listed_when_a_connector_is_no_longer_installed(self, admin_api):
+        SourceFactory(slug="fax", source_type="fax")
+
+        (found,) = admin_api.get("/api/admin/sources").json()["sources"]
+
+        assert (found["name"], found["secrets"]) == ("fax", [])
+
+    @pytest.mark.parametrize("path", ["/nowhere", "/nowhere/secrets"])
+    def test_are_not_found_under_other_names(self, admin_api, path):
+        response = admin_api.get(f"/api/admin/sources{path}")
+
+        assert (response.status_code, response.json()["code"]) == (404, "source_not_found")
+
     def test_say_which_types_there_are(self, admin_api):
         found = {
             each["source_type"]: each for each in admin_api.get("/api/admin/source-types").json()

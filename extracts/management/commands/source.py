@@ -73,6 +73,7 @@ class Command(BaseCommand):
         register.add_argument("--extract", action="store_true", help="bring their rows and wait")
         extract = word("extract", "Extract the tables of a source and wait for their rows.")
         extract.add_argument("tables", nargs="*", metavar="TABLE", help="only these")
+        extract.add_argument("--full", action="store_true", help="read incremental tables anew")
         remove = word("remove", "Remove a source.")
         remove.add_argument("--with-tables", action="store_true", help="unregister its tables too")
 
@@ -106,7 +107,7 @@ class Command(BaseCommand):
         self._done(f"Added {options['name']}. Next: manage.py source discover {options['name']}")
 
     def _change(self, options: dict[str, Any]) -> None:
-        source = reading.source(options["name"])
+        source = sources.find_source(options["name"])
         config, secrets = reading.settings_of(options, source.source_type, source.config)
         changed = changing.change_source(
             source=source, by=None, force=options["force"], given=secrets, config=config
@@ -114,11 +115,11 @@ class Command(BaseCommand):
         self._done(f"Changed {source.slug}." if changed or secrets else "Nothing differs.")
 
     def _test(self, options: dict[str, Any]) -> None:
-        found = probing.try_connection(Upstream.of(reading.source(options["name"])))
+        found = probing.try_connection(Upstream.of(sources.find_source(options["name"])))
         self._done(f"The connection works: {found}")
 
     def _discover(self, options: dict[str, Any]) -> None:
-        found = offering.ask_offers(reading.source(options["name"]))
+        found = offering.ask_offers(sources.find_source(options["name"]))
         for each in found:
             state = f"registered as {each.registered_as}" if each.registered_as else "free"
             size = human.size(each.spec["bytes"])
@@ -128,7 +129,7 @@ class Command(BaseCommand):
     def _register(self, options: dict[str, Any]) -> None:
         if bool(options["tables"]) == options["all"]:
             raise CommandError("Name the tables to register, or give --all.")
-        source = reading.source(options["name"])
+        source = sources.find_source(options["name"])
         names = None if options["all"] else reading.names(options["tables"])
         outcome = offering.register(
             source=source, chosen=offering.choose(offering.ask_offers(source), names), by=None,
@@ -146,13 +147,13 @@ class Command(BaseCommand):
             raise CommandError(f"{human.plural(len(outcome.refused), 'table')} not registered.")
 
     def _extract(self, options: dict[str, Any]) -> None:
-        source = reading.source(options["name"])
-        runs = following.request(source, options["tables"])
+        source = sources.find_source(options["name"])
+        runs = following.request(source, options["tables"], is_full=options["full"])
         following.follow(runs, tell=self.stderr.write)
         self._done(f"{human.plural(len(runs), 'table')} extracted.")
 
     def _remove(self, options: dict[str, Any]) -> None:
-        source = reading.source(options["name"])
+        source = sources.find_source(options["name"])
         gone = removal.remove_source(source=source, by=None, with_tables=options["with_tables"])
         self._done(f"Removed {source.slug}; {human.plural(len(gone), 'table')} went with it.")
 
