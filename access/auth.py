@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import CharField, DateTimeField, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja.security import HttpBearer
@@ -18,6 +18,7 @@ from ninja.utils import check_csrf
 from access.models import ADMIN, EVERYONE, AccessToken, Grant, Group, User
 from access.services import tokens
 from agnes_site.core.errors import AccessDeniedError, NotSignedInError
+from agnes_site.core.prepared import Parameter, PreparedQuery
 from agnes_site.core.requests import current, note_client_kind
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -132,62 +133,76 @@ class AdminUser(AnyUser):
 
 _USER_FIELDS = [field.attname for field in User._meta.concrete_fields]
 _TOKEN_FIELDS = [field.attname for field in AccessToken._meta.concrete_fields]
-_GROUP_FIELDS = ["user__memberships__group_id", "user__memberships__group__name",
-                 "user__memberships__group__stamp"]  # fmt: skip
+_GROUP_FIELDS = ["group_id", "group__name", "group__stamp"]
+
+
+def _holders() -> QuerySet[AccessToken, Any]:
+    now = Parameter("now", DateTimeField())
+    lapsed = Grant.objects.filter(expires_at__lte=now).order_by("-expires_at")
+    everyone = Group.objects.filter(name=EVERYONE)
+    return (
+        AccessToken.objects.filter(
+            Q(expires_at__isnull=True) | Q(expires_at__gt=now),
+            hash=Parameter("hash", CharField()),
+            revoked_at__isnull=True,
+            user__is_active=True,
+        )
+        .annotate(
+            lapsed_at=Subquery(
+                lapsed.filter(group=OuterRef("user__memberships__group")).values("expires_at")[:1]
+            ),
+            everyone_lapsed_at=Subquery(
+                lapsed.filter(group__name=EVERYONE).values("expires_at")[:1]
+            ),
+            everyone_id=Subquery(everyone.values("pk")[:1]),
+            everyone_stamp=Subquery(everyone.values("stamp")[:1]),
+        )
+        .values_list(
+            *_TOKEN_FIELDS,
+            *(f"user__{name}" for name in _USER_FIELDS),
+            *(f"user__memberships__{name}" for name in _GROUP_FIELDS),
+            "lapsed_at",
+            "everyone_id",
+            "everyone_stamp",
+            "everyone_lapsed_at",
+        )
+    )
+
+
+# A row for each group of the token's user, or one without a group.
+_holder = PreparedQuery(_holders)
 
 
 def caller_of_token(secret: str) -> Caller | None:
     """Return the caller of a valid token, or ``None``; one query, none for a malformed one."""
     if not tokens.is_well_formed(secret):
         return None
-    now = timezone.now()
-    lapsed = Grant.objects.filter(
-        Q(group__name=EVERYONE) | Q(group__memberships__user=OuterRef("user_id")),
-        expires_at__lte=now,
-    ).order_by("-expires_at")
-    everyone = Group.objects.filter(name=EVERYONE)
-    rows = list(
-        AccessToken.objects.filter(
-            Q(expires_at__isnull=True) | Q(expires_at__gt=now),
-            hash=tokens.hash_of(secret),
-            revoked_at__isnull=True,
-            user__is_active=True,
-        )
-        .annotate(
-            lapsed_at=Subquery(lapsed.values("expires_at")[:1]),
-            everyone_id=Subquery(everyone.values("pk")[:1]),
-            everyone_stamp=Subquery(everyone.values("stamp")[:1]),
-        )
-        .values(
-            *_TOKEN_FIELDS,
-            *_GROUP_FIELDS,
-            "lapsed_at",
-            "everyone_id",
-            "everyone_stamp",
-            **{f"of_user_{name}": F(f"user__{name}") for name in _USER_FIELDS},
-        )
-    )
+    rows = _holder.rows(hash=tokens.hash_of(secret), now=timezone.now())
     if not rows:
         return None
-    first = rows[0]
-    user = User.from_db("default", _USER_FIELDS, [first[f"of_user_{n}"] for n in _USER_FIELDS])
-    user.token = AccessToken.from_db("default", _TOKEN_FIELDS, [first[n] for n in _TOKEN_FIELDS])
+    of_user, of_group = len(_TOKEN_FIELDS), len(_TOKEN_FIELDS) + len(_USER_FIELDS)
+    user = User.from_db("default", _USER_FIELDS, rows[0][of_user:of_group])
+    user.token = AccessToken.from_db("default", _TOKEN_FIELDS, rows[0][:of_user])
+    everyone_id, everyone_stamp, everyone_lapsed_at = rows[0][-3:]
+    lapsed = {row[-4] for row in rows} | {everyone_lapsed_at}
     return _caller(
         user,
-        groups=[tuple(row[name] for name in _GROUP_FIELDS) for row in rows],
-        everyone=(first["everyone_id"], first["everyone_stamp"]),
-        lapsed_at=first["lapsed_at"],
+        groups=[row[of_group : of_group + len(_GROUP_FIELDS)] for row in rows],
+        everyone=(everyone_id, everyone_stamp),
+        lapsed_at=max(lapsed - {None}, default=None),
     )
 
 
 def caller_of_user(user: User) -> Caller:
     """Return the caller for a user who signed in by browser."""
-    groups = list(Group.objects.of(user).values_list("pk", "name", "stamp"))
-    lapsed = Grant.objects.filter(
-        Q(group__name=EVERYONE) | Q(group__memberships__user=user), expires_at__lte=timezone.now()
-    ).order_by("-expires_at")
-    lapsed_at = lapsed.values_list("expires_at", flat=True).first()
-    return _caller(user, groups=groups, everyone=None, lapsed_at=lapsed_at)
+    groups = Group.objects.of(user)
+    lapsed = Grant.objects.filter(group__in=groups.values("pk"), expires_at__lte=timezone.now())
+    return _caller(
+        user,
+        groups=list(groups.values_list("pk", "name", "stamp")),
+        everyone=None,
+        lapsed_at=lapsed.order_by("-expires_at").values_list("expires_at", flat=True).first(),
+    )
 
 
 def _caller(

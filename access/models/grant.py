@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils import timezone
 
-from access.models.group import EVERYONE, Group
+from access.models.group import Group
 from access.models.user import User
 from agnes_site.core.database import UuidModel
 
@@ -30,11 +30,7 @@ class GrantQuerySet(models.QuerySet["Grant"]):
 
     def held_by(self, user: User) -> GrantQuerySet:
         """Limit to the grants in force of the groups of ``user``."""
-        if not user.is_active:
-            return self.none()
-        return self.in_force().filter(
-            models.Q(group__name=EVERYONE) | models.Q(group__memberships__user=user)
-        )
+        return self.in_force().filter(group__in=Group.objects.of(user).values("pk"))
 
     def ids(self, resource_type: str) -> models.QuerySet[Grant, Any]:
         """Return the ids of the granted resources of one type, for use as a subquery."""

@@ -23,7 +23,8 @@ class GroupQuerySet(models.QuerySet["Group"]):
         """Limit to the groups of ``user``: those with a membership, and Everyone."""
         if not user.is_active:
             return self.none()
-        return self.filter(models.Q(name=EVERYONE) | models.Q(memberships__user=user)).distinct()
+        joined = Membership.objects.filter(user=user)
+        return self.filter(models.Q(name=EVERYONE) | models.Q(pk__in=joined.values("group")))
 
 
 class Group(UuidModel):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Q, Value, When
 from django.db.models.functions import Lower
 
-from access.models import Grant, User
+from access.models import Grant, Tier, User
+from access.models.grant import GrantQuerySet
 from agnes_site.core.database import UuidModel, choices_of
 from catalog.connectors import DriftPolicy, QueryMode, SyncStrategy
 from catalog.models.source import Folder, Source, validate_slug
@@ -29,11 +30,18 @@ class TableQuerySet(models.QuerySet["Table"]):
             tables = tables.filter(name__in=user.token.only)
         if user.is_admin:
             return tables
-        held = Grant.objects.held_by(user)
-        return tables.filter(
-            Q(name__in=held.ids("table"))
-            | Q(folder__slug__in=held.ids("folder"))
-            | Q(source__slug__in=held.ids("source"))
+        return tables.filter(_covered_by(Grant.objects.held_by(user)))
+
+    def with_tier(self, user: User) -> TableQuerySet:
+        """Add `tier`: whether each pull of ``user`` brings a table, or one that asks for it."""
+        if user.is_admin:
+            return self.annotate(tier=Value(Tier.REQUIRED))
+        required = Grant.objects.held_by(user).filter(tier=Tier.REQUIRED)
+        return self.annotate(
+            tier=Case(
+                When(_covered_by(required), then=Value(Tier.REQUIRED)),
+                default=Value(Tier.AVAILABLE),
+            )
         )
 
     def published(self) -> TableQuerySet:
@@ -43,6 +51,14 @@ class TableQuerySet(models.QuerySet["Table"]):
     def with_copies(self) -> TableQuerySet:
         """Limit to the tables whose rows are kept here, not only looked up at their source."""
         return self.exclude(query_mode=QueryMode.REMOTE)
+
+
+def _covered_by(grants: GrantQuerySet) -> Q:
+    return (
+        Q(name__in=grants.ids("table"))
+        | Q(folder__slug__in=grants.ids("folder"))
+        | Q(source__slug__in=grants.ids("source"))
+    )
 
 
 class Table(UuidModel):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
+from django.db.models import Case, FilteredRelation, Q, TextField, Value, When
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from access.auth import Caller
-from access.models import Grant, Tier, User
+from access.models import User
 from catalog.connectors import QueryMode
-from catalog.models import Table, TableName, TablePart
+from catalog.models import Table, TablePart, TableVersion
 
 # Counts changes of the shape of the answer, so that old copies are not taken for new ones.
 FORMAT = 2
@@ -34,71 +36,131 @@ def etag(caller: Caller, able: frozenset[str]) -> str:
 
 def render(user: User, able: frozenset[str]) -> bytes:
     """Return the manifest of ``user`` as JSON, in time proportional to the tables they may read."""
-    waiting: list[str] = []
-    entries = dict(_entries(user, waiting, takes_parts="parts" in able))
+    rows, waiting = _readable(user, takes_parts="parts" in able)
+    entries = _entries(rows)
     return orjson.dumps(
         {
-            "tables": entries, "waiting": waiting, "assets": {},
+            "tables": {name: orjson.Fragment(entries[name]) for name in rows if name in entries},
+            "waiting": sorted([*waiting, *(rows.keys() - entries.keys())]),
+            "assets": {},
             "server_time": timezone.now().isoformat(),
         }
-    )  # fmt: skip
+    )
 
 
-_FIELDS = (
-    "pk", "name", "query_mode", "server_only", "source__source_type", "source__slug",
-    "folder__slug", "current_version__pk", "current_version__number", "current_version__rows",
-    "current_version__bytes", "current_version__created_at", "current_version__schema_hash",
-    "current_version__combined_sha256", "current_version__combined_md5",
-    "current_version__combined_bytes",
-)  # fmt: skip
-_VERSION = _FIELDS.index("current_version__pk")
+class _Row(NamedTuple):
+    """All that the entry of a table follows from; a version never changes, so its id is enough."""
+
+    version: str | None
+    query_mode: str
+    source_type: str
+    stays: str
+    tier: str
+    takes_parts: bool
+    aliases: tuple[str, ...]
 
 
-def _entries(
-    user: User, waiting: list[str], *, takes_parts: bool
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield name and entry of what there is; add to ``waiting`` what has no data yet."""
-    readable = Table.objects.readable_by(user)
-    rows = list(readable.order_by("name").values_list(*_FIELDS))
-    parts = _parts(version__in=readable.values("current_version"))
-    # A table that was published anew between the two questions is shown as it was at the first.
-    passed = {row[_VERSION] for row in rows if row[_VERSION]} - parts.keys()
-    if passed:
-        parts |= _parts(version__in=passed)
-    aliases = _aliases(readable)
-    required = _Required(user)
-    for (
-        pk, name, mode, server_only, source_type, source, folder, version, number, count, size,
-        updated, schema_hash, combined_sha256, combined_md5, combined_bytes,
-    ) in rows:  # fmt: skip
-        if version is None and mode != QueryMode.REMOTE:
+def _readable(user: User, *, takes_parts: bool) -> tuple[dict[str, _Row], list[str]]:
+    """Return the tables that ``user`` may read, by name, and those that have no data yet."""
+    found = (
+        Table.objects.readable_by(user)
+        .with_tier(user)
+        .annotate(
+            alias=FilteredRelation("names", condition=Q(names__is_alias=True)),
+            # All is text: making objects of it would take longer than the query itself.
+            version=Cast("current_version_id", TextField()),
+            stays=Case(When(server_only=True, then=Value("stays")), default=Value("")),
+        )
+        .order_by("name", "alias__name")
+        .values_list(
+            "name", "alias__name", "version", "query_mode", "source__source_type", "stays", "tier"
+        )
+    )
+    rows: dict[str, _Row] = {}
+    waiting = []
+    for name, alias, version, query_mode, source_type, stays, tier in found:
+        if version is None and query_mode != QueryMode.REMOTE:
             waiting.append(name)
             continue
-        entry: dict[str, Any] = {
-            "hash": "", "updated": updated, "size_bytes": size or 0, "rows": count or 0,
-            "query_mode": mode, "source_type": source_type, "version": number, "sha256": "",
-            "parts": [], "schema_hash": schema_hash, "aliases": aliases.get(pk, []),
-            "tier": Tier.REQUIRED if required.covers(name, folder, source) else Tier.AVAILABLE,
-        }  # fmt: skip
-        own_parts = parts.get(version, []) if version else []
-        if server_only or mode == QueryMode.REMOTE:
-            entry["query_mode"] = QueryMode.REMOTE
-        elif len(own_parts) == 1:
-            entry["parts"] = own_parts if takes_parts else []
-            entry["sha256"], entry["hash"] = own_parts[0]["sha256"], own_parts[0]["md5"]
-        elif takes_parts:
-            entry["parts"] = own_parts
-        elif combined_sha256:
-            entry.update(sha256=combined_sha256, hash=combined_md5, size_bytes=combined_bytes)
+        aliases = (*(rows[name].aliases if name in rows else ()), alias) if alias else ()
+        rows[name] = _Row(version, query_mode, source_type, stays, tier, takes_parts, aliases)
+    return rows, waiting
+
+
+# The entries that were made lately, as JSON, oldest first; shared by all callers.
+_made: dict[_Row, bytes] = {}
+_MADE_AT_MOST = 50_000
+_AT_ONCE = 1_000
+
+
+def _entries(rows: Mapping[str, _Row]) -> dict[str, bytes]:
+    """Return the entries by name, as JSON; only those not made lately are asked for.
+
+    One whose version has gone meanwhile is left out.
+    """
+    entries, missing = {}, {}
+    for name, row in rows.items():
+        made = _made.get(row)
+        if made is None:
+            missing[name] = row
         else:
-            entry["query_mode"] = QueryMode.REMOTE
-        yield name, entry
+            entries[name] = made
+    names = list(missing)
+    for start in range(0, len(names), _AT_ONCE):
+        batch = {name: missing[name] for name in names[start : start + _AT_ONCE]}
+        new = _make(set(batch.values()))
+        _made.update(new)
+        entries |= {name: new[row] for name, row in batch.items() if row in new}
+    while len(_made) > _MADE_AT_MOST:
+        _made.pop(next(iter(_made)), None)
+    return entries
 
 
-def _parts(**chosen: Any) -> dict[UUID, list[dict[str, Any]]]:
+def _make(rows: Collection[_Row]) -> dict[_Row, bytes]:
+    ids = [row.version for row in rows if row.version is not None]
+    versions = TableVersion.objects.defer("schema", "extract_state").in_bulk(ids)
+    parts = _parts(ids)
+    made = {}
+    for row in rows:
+        version = versions.get(UUID(row.version)) if row.version is not None else None
+        if row.version is None or version is not None:
+            made[row] = orjson.dumps(_entry(row, version, parts[version.pk] if version else []))
+    return made
+
+
+def _entry(row: _Row, version: TableVersion | None, parts: list[dict[str, Any]]) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "hash": "", "updated": None, "size_bytes": 0, "rows": 0, "query_mode": row.query_mode,
+        "source_type": row.source_type, "version": None, "sha256": "", "parts": [],
+        "schema_hash": None, "aliases": row.aliases,
+        "tier": row.tier,
+    }  # fmt: skip
+    if version is not None:
+        entry |= {
+            "updated": version.created_at, "size_bytes": version.bytes, "rows": version.rows,
+            "version": version.number, "schema_hash": version.schema_hash,
+        }  # fmt: skip
+    if row.stays or version is None or row.query_mode == QueryMode.REMOTE:
+        entry["query_mode"] = QueryMode.REMOTE
+    elif len(parts) == 1:
+        entry["parts"] = parts if row.takes_parts else []
+        entry["sha256"], entry["hash"] = parts[0]["sha256"], parts[0]["md5"]
+    elif row.takes_parts:
+        entry["parts"] = parts
+    elif version.combined_sha256:
+        entry |= {
+            "sha256": version.combined_sha256, "hash": version.combined_md5,
+            "size_bytes": version.combined_bytes,
+        }  # fmt: skip
+    else:
+        entry["query_mode"] = QueryMode.REMOTE
+    return entry
+
+
+def _parts(versions: Sequence[str]) -> dict[UUID, list[dict[str, Any]]]:
     grouped: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
     rows = (
-        TablePart.objects.filter(**chosen)
+        TablePart.objects.filter(version__in=versions)
         .order_by("version", "ordinal")
         .values_list("version_id", "ordinal", "key", "sha256", "md5", "bytes", "rows")
     )
@@ -110,28 +172,3 @@ def _parts(**chosen: Any) -> dict[UUID, list[dict[str, Any]]]:
             }
         )  # fmt: skip
     return grouped
-
-
-def _aliases(readable: Any) -> Mapping[UUID, list[str]]:
-    grouped: dict[UUID, list[str]] = defaultdict(list)
-    names = TableName.objects.filter(is_alias=True, table__in=readable.values("pk"))
-    for table, name in names.order_by("name").values_list("table_id", "name"):
-        grouped[table].append(name)
-    return grouped
-
-
-class _Required:
-    """Which tables reach every laptop of the caller, and which only when asked for."""
-
-    def __init__(self, user: User) -> None:
-        self._everything = user.is_admin
-        held = Grant.objects.held_by(user).filter(tier=Tier.REQUIRED)
-        self._held = set(held.values_list("resource_type", "resource_id"))
-
-    def covers(self, table: str, folder: str | None, source: str) -> bool:
-        return (
-            self._everything
-            or ("table", table) in self._held
-            or ("source", source) in self._held
-            or (folder is not None and ("folder", folder) in self._held)
-        )

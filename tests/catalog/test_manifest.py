@@ -8,8 +8,8 @@ from django.db import connection
 from access.models import EVERYONE, Group, Tier
 from access.services import grants, groups, tokens
 from catalog.connectors import QueryMode
-from catalog.models import Folder
-from catalog.services import registry
+from catalog.models import Folder, TableName
+from catalog.services import manifest, registry
 from tests.conftest import ApiClient
 from tests.factories import SourceFactory, TableFactory, publish, stored_part
 
@@ -113,8 +113,45 @@ class TestManifest:
             publish(table, stored_part(number + 1))
             grant(analyst, table)
 
-        with django_assert_max_num_queries(5):
-            assert len(_tables(api)) == 20
+        with django_assert_max_num_queries(4):
+            first = _tables(api)
+        # The one who calls, and which tables they may read.
+        with django_assert_max_num_queries(2):
+            again = _tables(api)
+
+        assert len(first) == 20
+        assert again == first
+
+    def test_forgets_old_entries_and_makes_them_again(self, api, analyst, grant, monkeypatch):
+        monkeypatch.setattr(manifest, "_MADE_AT_MOST", 2)
+        monkeypatch.setattr(manifest, "_AT_ONCE", 2)
+        for number in range(5):
+            table = TableFactory()
+            publish(table, stored_part(number + 1))
+            grant(analyst, table)
+
+        tables = _tables(api)
+
+        assert {entry["hash"] for entry in tables.values()} == {f"{n:032x}" for n in range(1, 6)}
+        assert len(manifest._made) == 2
+        assert _tables(api) == tables
+
+    def test_says_to_each_reader_how_a_table_reaches_them(self, analyst, admin_api, grant):
+        table = TableFactory(name="orders")
+        publish(table)
+        grant(analyst, table, tier=Tier.AVAILABLE)
+        secret = tokens.create(user=analyst, name="laptop", by=None).secret
+
+        assert _tables(ApiClient(secret))["orders"]["tier"] == "available"
+        assert _tables(admin_api)["orders"]["tier"] == "required"
+
+    def test_lists_all_aliases(self, admin_api):
+        table = TableFactory(name="orders")
+        publish(table)
+        for name in ("sales orders", "Bestellungen"):
+            TableName.objects.create(table=table, name=name)
+
+        assert _tables(admin_api)["orders"]["aliases"] == ["Bestellungen", "sales orders"]
 
 
 class TestNotModified:
