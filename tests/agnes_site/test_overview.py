@@ -100,7 +100,7 @@ class TestOverview:
 
         found = state.look()
 
-        assert (found.failed, state.verdict(found, ROOMY)[1]) == (0, "good")
+        assert (found.failed, state.verdict(found, ROOMY, [])[1]) == (0, "good")
 
     def test_forgets_failures_of_days_ago(self, served):
         ended(served, RunState.FAILED, ago=timedelta(days=3))
@@ -120,7 +120,7 @@ class TestOverview:
     def test_says_that_a_table_waits_for_its_first_extract(self, served):
         TableFactory(source=served.source)
 
-        sentence, tone = state.verdict(state.look(), ROOMY)
+        sentence, tone = state.verdict(state.look(), ROOMY, [])
 
         assert (sentence, tone) == ("1 table waiting for a first extract.", "warn")
 
@@ -151,9 +151,19 @@ class TestVerdict:
     def test_warns_of_a_full_disk(self, served):
         full = Disk(total=1000, free=50, store=10, new_a_day=0)
 
-        sentence, tone = state.verdict(state.look(), full)
+        sentence, tone = state.verdict(state.look(), full, [])
 
         assert (sentence, tone) == ("The disk is nearly full: 50 bytes are free.", "warn")
+
+    def test_warns_of_tables_that_miss_their_runs(self, pages, served):
+        Table.objects.filter(pk=served.pk).update(
+            sync_schedule="every 1h", last_success_at=timezone.now() - timedelta(hours=5)
+        )
+
+        response = pages.get(HOME)
+
+        assert response.context["sentence"] == "1 table is more than one run behind schedule."
+        assert response.context["tone"] == "warn"
 
 
 class TestFailures:
@@ -167,7 +177,7 @@ class TestFailures:
 
         assert again not in page
         assert reverse("admin:extracts_run_change", args=[Run.objects.open().get().pk]) in page
-        assert 'id="overview" data-live' not in page
+        assert 'id="overview" data-live' in page, "nobody would see that it is over"
 
     def test_are_watched_while_they_run_again(self, pages, served):
         ended(served, RunState.FAILED)
@@ -245,7 +255,7 @@ class TestFreshness:
             created_at=timezone.now() - timedelta(days=90)
         )
 
-        card = freshness.card(timezone.now())
+        card = freshness.card(lateness.keeping(timezone.now()))
 
         assert card.index("stale") < card.index("orders")
         assert "Oldest data" in card

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -13,7 +12,7 @@ from agnes_site.core import charts, markup
 from agnes_site.core.charts import Share
 from agnes_site.core.markup import Tone
 from catalog.models import Table
-from catalog.services import lateness, timing
+from catalog.services import timing
 from catalog.services.lateness import Keeping, Kept
 
 _TONES = {
@@ -27,9 +26,8 @@ _LATE = (Keeping.BEHIND, Keeping.FAR_BEHIND)
 _NAMED = 5
 
 
-def card(now: datetime) -> SafeString:
+def card(kept: Sequence[Kept]) -> SafeString:
     """Return how the tables keep up, and who is furthest behind or, with nobody late, oldest."""
-    kept = lateness.keeping(now)
     found = shares(kept)
     sums_up = ", ".join(f"{share.count:,} {share.name}" for share in found)
     aside = markup.link(reverse("admin:catalog_table_changelist"), "All tables")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,14 +12,16 @@ from django.utils.safestring import SafeString
 
 from agnes_site.web.overview import disk, freshness, happened, reading, troubles, work
 from agnes_site.web.overview.state import figures, first_steps, look, verdict
+from catalog.services import lateness
+from catalog.services.lateness import Kept
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add to ``context`` what the overview shows."""
     now = timezone.now()
-    state, space = look(), disk.look(now)
+    state, space, kept = look(), disk.look(now), lateness.keeping(now)
     steps = first_steps(state)
-    sentence, tone = verdict(state, space)
+    sentence, tone = verdict(state, space, kept)
     has_data = bool(state.tables or state.runs_today)
     return {
         **context,
@@ -27,22 +30,22 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "sentence": sentence,
         "tone": tone,
         "figures": figures(state) if state.sources else [],
-        "is_live": state.running > 0,
+        "is_live": state.under_way > 0,
         "troubles": _shown(
             [
                 troubles.failures_card(request, state.failing),
                 troubles.incidents_card() if state.incidents else "",
             ]
         ),
-        "cards": _cards(now, space) if has_data else [],
+        "cards": _cards(now, space, kept) if has_data else [],
     }
 
 
-def _cards(now: datetime, space: disk.Disk) -> list[SafeString | str]:
+def _cards(now: datetime, space: disk.Disk, kept: Sequence[Kept]) -> list[SafeString | str]:
     days = work.days(now)
     return _shown(
         [
-            freshness.card(now),
+            freshness.card(kept),
             work.runs_card(days),
             work.volume_card(days),
             happened.card(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,7 +19,8 @@ from agnes_site.web.overview import troubles
 from agnes_site.web.overview.disk import Disk
 from catalog.connectors import QueryMode
 from catalog.models import Incident, Source, Table
-from extracts.models import Run, RunState
+from catalog.services.lateness import Keeping, Kept
+from extracts.models import OPEN_STATES, Run
 
 _DAY = timedelta(days=1)
 
@@ -57,7 +59,7 @@ class State:
     incidents: int
     failing: list[dict[str, Any]]
     runs_today: int
-    running: int
+    under_way: int
     grants: int
 
     @property
@@ -77,9 +79,9 @@ def look() -> State:
         bytes=Sum("current_version__bytes"),
         newest=Max("current_version__created_at"),
     )
-    runs = Run.objects.filter(Q(queued_at__gte=since) | Q(state=RunState.RUNNING)).aggregate(
+    runs = Run.objects.filter(Q(queued_at__gte=since) | Q(state__in=OPEN_STATES)).aggregate(
         n=Count("pk", filter=Q(queued_at__gte=since)),
-        running=Count("pk", filter=Q(state=RunState.RUNNING)),
+        under_way=Count("pk", filter=Q(state__in=OPEN_STATES)),
     )
     return State(
         sources=Source.objects.count(),
@@ -92,12 +94,12 @@ def look() -> State:
         incidents=Incident.objects.filter(closed_at=None).count(),
         failing=list(troubles.failing()),
         runs_today=runs["n"],
-        running=runs["running"],
+        under_way=runs["under_way"],
         grants=Grant.objects.count(),
     )
 
 
-def verdict(state: State, disk: Disk) -> tuple[str, Tone]:
+def verdict(state: State, disk: Disk, kept: Sequence[Kept]) -> tuple[str, Tone]:
     """Return whether all is well, in one sentence and one colour."""
     if not state.sources:
         return "Nothing here yet: this server waits for its first source.", Tone.BUSY
@@ -105,7 +107,7 @@ def verdict(state: State, disk: Disk) -> tuple[str, Tone]:
     if state.incidents:
         troubles.append(f"{human.plural(state.incidents, 'incident')} open")
     if state.failed:
-        troubles.append(f"the last run of {human.plural(state.failed, 'table')} failed")
+        troubles.append(f"the last run of {_failing(state)} failed")
     if troubles:
         served = f" {human.plural(state.served, 'table')} served meanwhile." if state.served else ""
         return f"Needs a look: {', '.join(troubles)}.{served}", Tone.BAD
@@ -113,11 +115,21 @@ def verdict(state: State, disk: Disk) -> tuple[str, Tone]:
         return "The source is there; now register its tables.", Tone.BUSY
     if disk.is_scarce:
         return f"The disk is nearly full: {human.size(disk.free)} are free.", Tone.WARN
+    late = sum(each.keeping == Keeping.FAR_BEHIND for each in kept)
+    if late:
+        count = human.plural(late, "table is", "tables are")
+        return f"{count} more than one run behind schedule.", Tone.WARN
     if state.never_extracted:
         count = human.plural(state.never_extracted, "table")
         return f"{count} waiting for a first extract.", Tone.WARN
     served = human.plural(state.served, "table is", "tables are")
     return f"All is well: {served} served, and nothing failed.", Tone.GOOD
+
+
+def _failing(state: State) -> str:
+    if all(each["table"] for each in state.failing):
+        return human.plural(state.failed, "table")
+    return human.plural(state.failed, "table or source", "tables or sources")
 
 
 def figures(state: State) -> list[Figure]:
