@@ -29,12 +29,17 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """A part of a whole."""
+    """A part of a whole; ``shown`` is how its size is written, if not as a number."""
 
     name: str
     count: int
     tone: Tone
-    url: str = ""
+    shown: str = ""
+
+    @property
+    def size(self) -> str:
+        """Its size, as it is written."""
+        return self.shown or f"{self.count:,}"
 
 
 def columns(found: Sequence[Column], *, sums_up: str) -> SafeString:
@@ -62,7 +67,7 @@ def shares(parts: Sequence[Share], *, sums_up: str) -> SafeString:
     drawn, start = [], 0.0
     for part in parts:
         width = 100 * part.count / (total or 1)
-        drawn.append((part.tone, round(start, 2), round(width, 2), f"{part.name}: {part.count:,}"))
+        drawn.append((part.tone, round(start, 2), round(width, 2), f"{part.name}: {part.size}"))
         start += width
     bar = format_html_join(
         "",
@@ -133,9 +138,12 @@ def _column(number: int, each: Column, highest: float) -> SafeString:
 
 
 def _legend(part: Share) -> SafeString:
-    text = format_html("<strong>{}</strong> {}", f"{part.count:,}", part.name)
-    dot = format_html('<span class="ag-dot ag-dot-{}"></span>', part.tone)
-    return format_html("{}{}", dot, markup.link(part.url, text) if part.url else text)
+    return format_html(
+        '<span class="ag-dot ag-dot-{}"></span><strong>{}</strong> {}',
+        part.tone,
+        part.size,
+        part.name,
+    )
 
 
 def _as_table(rows: Sequence[tuple[str, str]]) -> SafeString:

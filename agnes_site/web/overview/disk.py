@@ -64,26 +64,26 @@ def measure(now: datetime) -> tuple[int, int]:
 
 def card(disk: Disk) -> SafeString:
     """Return how full the disk is, and how long that will do."""
-    gigabyte = 1_000_000_000
     store = min(disk.store, disk.total - disk.free)
     other = max(disk.total - disk.free - store, 0)
     drawn = charts.shares(
         [
-            Share(name="GB of versions", count=store // gigabyte, tone=Tone.BUSY),
-            Share(name="GB of everything else", count=other // gigabyte, tone=Tone.PLAIN),
-            Share(
-                name="GB free", count=disk.free // gigabyte,
-                tone=Tone.WARN if disk.is_scarce else Tone.GOOD,
-            ),
+            _share("of versions", store, Tone.BUSY),
+            _share("of everything else", other, Tone.PLAIN),
+            _share("free", disk.free, Tone.WARN if disk.is_scarce else Tone.GOOD),
         ],
         sums_up=f"{human.size(disk.free)} of {human.size(disk.total)} are free",
-    )  # fmt: skip
+    )
     told = markup.lines(
         f"{human.size(disk.free)} of {human.size(disk.total)} are free; "
         f"the versions take {human.size(disk.store)}.",
         _forecast(disk),
     )
     return markup.card("Disk", markup.stack(told, drawn))
+
+
+def _share(name: str, size: int, tone: Tone) -> Share:
+    return Share(name=name, count=size, tone=tone, shown=human.size(size))
 
 
 def _forecast(disk: Disk) -> str:
