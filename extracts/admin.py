@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.http import HttpResponseRedirect as Redirect
 from django.urls import reverse
@@ -14,13 +15,35 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from agnes_site.core import human, markup
-from agnes_site.core.admin import NextStep, OneOfManyFilter, ReadOnlyAdmin, button
+from agnes_site.core.admin import (
+    BulkAction,
+    NextStep,
+    OneOfManyFilter,
+    ReadOnlyAdmin,
+    Step,
+    button,
+)
 from agnes_site.core.admin.parts import joined
 from agnes_site.core.markup import Tone
 from extracts.models import Run, RunKind, RunTrigger
 from extracts.rejected_panel import rejected_card
 from extracts.services import runs
 from extracts.shown import live, page_of, set_aside, state_badge, took
+
+
+def _repeating(chosen: Sequence[Run], values: Mapping[str, Any]) -> Iterator[Step]:
+    prefetch_related_objects(chosen, "table__source", "source")
+    asked = {_work(run) for run in Run.objects.open().only("table", "source", "kind")}
+    for run in chosen:
+        is_new = _work(run) not in asked
+        asked.add(_work(run))
+        told = f"{run.get_kind_display()}, once more."
+        yield Step(
+            row=run,
+            name=_subject(run),
+            text=told if is_new else "Asked for already: once is enough.",
+            is_possible=is_new,
+        )
 
 
 @admin.register(Run)
@@ -33,7 +56,12 @@ class RunAdmin(ReadOnlyAdmin):
     search_fields = ("table__name", "source__slug", "error_code", "error_message")
     search_help_text = "Search tables, sources and errors"
     ordering = ("-queued_at",)
-    actions = ("run_chosen_again",)
+    bulk = (
+        BulkAction(
+            key="run_again", label="Run again", confirm="Run again", done="Asked for again",
+            plan=_repeating, do=lambda run, values, by: _ask_again(run, by=by),
+        ),
+    )  # fmt: skip
     buttons = ("cancel", "run_again")
     next_step = NextStep(
         text="A run brings a table in. Open a table and press “Extract now”, or give its source "
@@ -55,7 +83,7 @@ class RunAdmin(ReadOnlyAdmin):
     @admin.display(description="asked for", ordering="queued_at")
     def asked_for(self, run: Run) -> SafeString:
         """Show when it was asked for, and why."""
-        return markup.lines(markup.when(run.queued_at), run.get_trigger_display().lower())
+        return markup.lines(markup.when(run.queued_at), _reason(run))
 
     @admin.display(description="took")
     def took(self, run: Run) -> str:
@@ -74,13 +102,6 @@ class RunAdmin(ReadOnlyAdmin):
         text = text or set_aside(run)
         return markup.faint(text if len(text) <= 90 else f"{text[:89]}…")
 
-    @admin.action(description="Run the chosen ones again")
-    def run_chosen_again(self, request: HttpRequest, chosen: QuerySet[Run]) -> None:
-        """Ask for the same work again."""
-        asked = [_ask_again(run, request) for run in chosen]
-        new = sum(is_new for _, is_new in asked)
-        self.say(request, f"Asked for {human.plural(new, 'run')}.")
-
     def offered(self, request: HttpRequest, obj: Run) -> Sequence[str]:
         """Offer to end what is open, and to repeat what is over."""
         return ("cancel",) if obj.is_open else ("run_again",)
@@ -95,7 +116,7 @@ class RunAdmin(ReadOnlyAdmin):
     @button("Run again", icon="replay", is_main=True)
     def run_again(self, request: HttpRequest, run: Run) -> HttpResponse:
         """Ask for the same work again and go to the new run."""
-        asked, is_new = _ask_again(run, request)
+        asked, is_new = _ask_again(run, by=request.user)
         if not is_new:
             self.say(request, "This is queued or running already.", level=messages.INFO)
         return Redirect(page_of(asked))
@@ -114,12 +135,21 @@ class RunAdmin(ReadOnlyAdmin):
         )
 
 
+def _reason(run: Run) -> str:
+    text = run.get_trigger_display()
+    return f"{text[:1].lower()}{text[1:]}"
+
+
 def _subject(run: Run) -> str:
     return str(run.table or run.source or "everything")
 
 
-def _ask_again(run: Run, request: HttpRequest) -> tuple[Run, bool]:
-    by: Any = request.user
+def _work(run: Run) -> tuple[UUID | None, UUID | None, str]:
+    """Return of what a run is, and which kind: of this, one can be open at a time."""
+    return run.table_id, None if run.table_id else run.source_id, run.kind
+
+
+def _ask_again(run: Run, *, by: Any) -> tuple[Run, bool]:
     source = None if run.table else run.source
     return runs.request_run(
         table=run.table, source=source, kind=RunKind(run.kind), by=by, trigger=RunTrigger.MANUAL

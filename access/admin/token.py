@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -19,7 +19,15 @@ from unfold import widgets
 from access.models import AccessToken, TokenKind
 from access.services import tokens
 from agnes_site.core import markup
-from agnes_site.core.admin import Admin, NextStep, OneOfManyFilter, become, button
+from agnes_site.core.admin import (
+    Admin,
+    BulkAction,
+    NextStep,
+    OneOfManyFilter,
+    Step,
+    become,
+    button,
+)
 from agnes_site.core.markup import Tone
 
 
@@ -71,6 +79,18 @@ class StateFilter(admin.SimpleListFilter):
         return queryset
 
 
+def _revoking(chosen: Sequence[AccessToken], values: Mapping[str, Any]) -> Iterator[Step]:
+    prefetch_related_objects(chosen, "user")
+    for token in chosen:
+        is_alive = token.revoked_at is None
+        yield Step(
+            row=token,
+            name=token.name,
+            text=f"Ends at once for {token.user.email}." if is_alive else "It is revoked already.",
+            is_possible=is_alive,
+        )
+
+
 @admin.register(AccessToken)
 class AccessTokenAdmin(Admin):
     """How programs sign in."""
@@ -81,7 +101,13 @@ class AccessTokenAdmin(Admin):
     list_select_related = ("user",)
     search_fields = ("name", "user__email", "prefix", "last4")
     autocomplete_fields = ("user",)
-    actions = ("revoke_chosen",)
+    bulk = (
+        BulkAction(
+            key="revoke", label="Revoke", confirm="Revoke", done="Revoked", is_dangerous=True,
+            plan=_revoking, do=lambda token, values, by: tokens.revoke(token=token, by=by),
+            effect=lambda chosen, values: "This cannot be undone.",
+        ),
+    )  # fmt: skip
     buttons = ("revoke",)
     fieldsets = (
         (None, {"fields": ("user", "name", "kind", "expires_at")}),
@@ -162,14 +188,6 @@ class AccessTokenAdmin(Admin):
             "next_url": reverse("admin:access_accesstoken_changelist"),
         }
         return render(request, "access/new_token.html", context)
-
-    @admin.action(description="Revoke the chosen ones")
-    def revoke_chosen(self, request: HttpRequest, chosen: QuerySet[AccessToken]) -> None:
-        """End several tokens."""
-        by: Any = request.user
-        for token in chosen.select_related("user"):
-            tokens.revoke(token=token, by=by)
-        self.say(request, "The chosen tokens are revoked.")
 
     @button("Revoke", icon="block", confirm="End this token at once? This cannot be undone.")
     def revoke(self, request: HttpRequest, token: AccessToken) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
@@ -55,6 +58,48 @@ def of_giving(*, group: Group, resource_type: str, resource_id: str) -> Effect:
     would = members([group])
     allowed = _allowed(covering(resource_type, resource_id))
     return _effect(would, would.exclude(pk__in=allowed.values("pk")))
+
+
+def of_giving_all(*, group: Group, coverings: Iterable[Sequence[tuple[str, str]]]) -> Effect:
+    """Return who could use several things if ``group`` got a grant on each of them.
+
+    It concerns those who cannot use all of them yet. ``coverings`` hold, for each thing, type and
+    id of all whose grants are grants on it.
+    """
+    would = list(members([group]).order_by("email"))
+    in_groups = defaultdict(set)
+    held = Membership.objects.filter(user__in=members([group]))
+    for user, found in held.values_list("user_id", "group_id"):
+        in_groups[user].add(found)
+    allowing = _allowing(coverings)
+    new = [
+        user for user in would
+        if not all(groups is None or groups & in_groups[user.pk] for groups in allowing)
+    ]  # fmt: skip
+    return Effect(
+        members=len(would), concerned=len(new), names=[str(user) for user in new[:_NAMED]]
+    )
+
+
+def _allowing(coverings: Iterable[Sequence[tuple[str, str]]]) -> set[frozenset[UUID] | None]:
+    """Return the groups that can use each thing, each combination once; ``None`` for everyone."""
+    chosen = {tuple(each) for each in coverings}
+    ids: dict[str, set[str]] = defaultdict(set)
+    for kind, found in chain.from_iterable(chosen):
+        ids[kind].add(found)
+    condition = Q(pk__in=[])
+    for kind, wanted in ids.items():
+        condition |= Q(resource_type=kind, resource_id__in=wanted)
+    by: dict[tuple[str, str], set[UUID]] = defaultdict(set)
+    granted = Grant.objects.in_force().filter(condition)
+    for kind, found, group in granted.values_list("resource_type", "resource_id", "group_id"):
+        by[kind, found].add(group)
+    always = dict(Group.objects.filter(name__in=(ADMIN, EVERYONE)).values_list("name", "pk"))
+    combined = (set().union(*(by[each] for each in covering)) for covering in chosen)
+    return {
+        None if always[EVERYONE] in groups else frozenset({*groups, always[ADMIN]})
+        for groups in combined
+    }
 
 
 def of_taking(given: Grant) -> Effect:

@@ -51,7 +51,8 @@ class TableStateFilter(admin.SimpleListFilter):
             case "served":
                 return queryset.filter(current_version__isnull=False)
             case "empty":
-                return queryset.filter(current_version__isnull=True)
+                copies = Table.objects.with_copies()
+                return queryset.filter(pk__in=copies.filter(current_version=None).values("pk"))
             case "incident":
                 return queryset.filter(pk__in=waiting.filter(table__isnull=False))
             case "pinned":

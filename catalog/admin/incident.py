@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import QuerySet, prefetch_related_objects
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from agnes_site.core import markup
-from agnes_site.core.admin import NextStep, ReadOnlyAdmin, button
+from agnes_site.core.admin import BulkAction, NextStep, ReadOnlyAdmin, Step, button
 from agnes_site.core.markup import Tone
 from catalog.admin.paneled import page_of
 from catalog.models import Incident
@@ -37,6 +38,22 @@ class OpenFilter(admin.SimpleListFilter):
         return queryset
 
 
+def _waiving(chosen: Sequence[Incident], values: Mapping[str, Any]) -> Iterator[Step]:
+    prefetch_related_objects(chosen, "table", "source")
+    for incident in chosen:
+        is_open = incident.closed_at is None
+        yield Step(
+            row=incident,
+            name=_subject(incident),
+            text=incident.message if is_open else "It is over already.",
+            is_possible=is_open,
+        )
+
+
+def _subject(incident: Incident) -> str:
+    return str(incident.table or incident.source)
+
+
 @admin.register(Incident)
 class IncidentAdmin(ReadOnlyAdmin):
     """What needs a person, and what did."""
@@ -45,7 +62,14 @@ class IncidentAdmin(ReadOnlyAdmin):
     list_filter = (OpenFilter, "kind", "opened_at")
     list_select_related = ("table", "source", "waived_by")
     search_fields = ("message", "table__name", "source__slug")
-    actions = ("waive_chosen",)
+    bulk = (
+        BulkAction(
+            key="waive", label="Waive", confirm="Waive", done="Waived",
+            plan=_waiving,
+            do=lambda incident, values, by: incidents.waive(incident=incident, by=by),
+            effect=lambda chosen, values: "They are closed without being mended.",
+        ),
+    )  # fmt: skip
     buttons = ("waive",)
     next_step = NextStep(
         text="Nothing was refused. When new data of a table cannot be published, the last good "
@@ -55,7 +79,7 @@ class IncidentAdmin(ReadOnlyAdmin):
     @admin.display(description="about")
     def about(self, incident: Incident) -> str:
         """Show what it concerns."""
-        return str(incident.table or incident.source)
+        return _subject(incident)
 
     @admin.display(description="opened", ordering="opened_at")
     def opened(self, incident: Incident) -> SafeString:
@@ -70,15 +94,6 @@ class IncidentAdmin(ReadOnlyAdmin):
         if incident.waived_by is not None:
             return markup.badge("waived", Tone.WARN)
         return markup.badge("over", Tone.GOOD)
-
-    @admin.action(description="Waive the chosen ones")
-    def waive_chosen(self, request: HttpRequest, chosen: QuerySet[Incident]) -> None:
-        """Close what does not matter."""
-        by: Any = request.user
-        waiting = list(chosen.filter(closed_at=None))
-        for incident in waiting:
-            incidents.waive(incident=incident, by=by)
-        self.say(request, f"Closed {len(waiting)} of the chosen incidents.")
 
     @button("Waive", icon="done_all", confirm="Close this incident without it being mended?")
     def waive(self, request: HttpRequest, incident: Incident) -> None:

@@ -19,6 +19,7 @@ from catalog import schedules
 from catalog.admin.timing import explained
 from catalog.models import Folder, Table
 from catalog.services import registry
+from catalog.services.grantable import covering_table
 
 Values = Mapping[str, Any]
 
@@ -113,13 +114,19 @@ def _grant_plan(tables: Sequence[Table], values: Values) -> Iterator[Step]:
 
 def _grant_effect(tables: Sequence[Table], values: Values) -> str:
     group = values["group"]
-    people = audience.members([group])
-    names = [str(user) for user in people.order_by("email")[:5]]
-    count = people.count()
-    if not count:
+    effect = audience.of_giving_all(group=group, coverings=map(covering_table, tables))
+    if not effect.members:
         return f"Nobody is in {group} yet; whoever is added will be able to read these tables."
-    listed = reach.named(names, count)
-    return f"{human.plural(count, 'person', 'people')} in {group} will read them: {listed}."
+    people = human.plural(effect.members, "person", "people")
+    if not effect.concerned:
+        return f"{people} in {group} will read them, and can read all of them already."
+    listed = reach.named(effect.names, effect.concerned)
+    if not effect.others:
+        return f"{people} in {group} will read them: {listed}."
+    return (
+        f"{people} in {group} will read them; {effect.others:,} can read all of them already. "
+        f"New: {listed}."
+    )
 
 
 def _grant(table: Table, values: Values, by: Any) -> object:

@@ -317,6 +317,19 @@ class TestTokenPages:
         token.refresh_from_db()
         assert token.name == "laptop"
 
+    def test_revoke_several_tokens(self, pages, analyst):
+        made = [tokens.create(user=analyst, name=name, by=None).token for name in ("one", "two")]
+        tokens.revoke(token=made[0], by=None)
+        form = {"chosen": ",".join(token.pk.hex for token in made)}
+        url = reverse("admin:access_accesstoken_bulk", args=["revoke"])
+
+        asked = pages.post(url, form)
+        pages.post(url, {**form, "apply": "yes"})
+
+        assert "1 token: what will happen" in asked.content.decode()
+        assert f"Ends at once for {analyst.email}." in asked.content.decode()
+        assert not AccessToken.objects.filter(revoked_at=None).exists()
+
     def test_revoke_a_token(self, pages, analyst, api_as):
         made = tokens.create(user=analyst, name="laptop", by=None)
 

@@ -193,6 +193,7 @@ class TestTableList:
     def test_is_limited_to_a_state(self, pages, state, shown):
         publish(TableFactory(name="orders"))
         TableFactory(name="invoices")
+        TableFactory(name="events", query_mode="remote")
         held(TableFactory(name="refunds"))
         Table.objects.filter(pk=TableFactory(name="bills").pk).update(is_pinned=True)
 
@@ -201,6 +202,7 @@ class TestTableList:
         names = [table.name for table in response.context["cl"].result_list]
         assert shown in names
         assert {"orders", "invoices", "refunds", "bills"} - {*names}
+        assert "events" not in names
 
     def test_is_searched_by_alias(self, pages):
         table = TableFactory(name="orders")
@@ -413,11 +415,21 @@ class TestIncidentPages:
     def test_waive_several(self, pages, admin):
         found = [held(TableFactory()), held(TableFactory())]
 
-        pages.post(
+        over = held(TableFactory())
+        incidents.waive(incident=over, by=None)
+        chosen = [*found, over]
+
+        asked = pages.post(
             list_of("incident"),
-            {"action": "waive_chosen", "_selected_action": [str(each.pk) for each in found]},
+            {"action": "waive", "_selected_action": [str(each.pk) for each in chosen]},
+        )
+        pages.post(
+            reverse("admin:catalog_incident_bulk", args=["waive"]),
+            {"chosen": ",".join(each.pk.hex for each in chosen), "apply": "yes"},
         )
 
+        assert "2 incidents: what will happen" in text_of(asked)
+        assert "It is over already." in text_of(asked)
         assert Incident.objects.filter(waived_by=admin).count() == 2
 
     def test_list_a_hundred_in_few_queries(self, pages, django_assert_max_num_queries):

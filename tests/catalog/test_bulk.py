@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from access.models import AuditEvent, Grant
-from access.services import groups
+from access.services import grants, groups
 from agnes_site.core.admin import bulk
 from catalog.connectors import QueryMode
 from catalog.models import Folder, Table
@@ -72,6 +72,11 @@ class TestPreview:
         assert "what will happen" not in page
         assert "disabled" in page
 
+    def test_shows_at_once_what_an_empty_form_would_do(self, pages):
+        page = text_of(choose(pages, "schedule", [TableFactory(sync_schedule="every 6h")]))
+
+        assert "every 6h → that of the source" in page
+
     def test_says_who_will_read_them(self, pages):
         group, table = GroupFactory(name="Sales"), TableFactory(name="orders")
         groups.add_member(group=group, user=UserFactory(email="sam@example.com"), by=None)
@@ -80,6 +85,23 @@ class TestPreview:
 
         assert "1 person in Sales will read them: sam@example.com." in page
         assert not Grant.objects.exists()
+
+    def test_leaves_out_who_can_read_all_of_them_already(self, pages, admin):
+        group, finance = GroupFactory(name="Sales"), Folder.objects.create(slug="finance")
+        tables = [TableFactory(folder=finance), TableFactory(source__slug="crm")]
+        both, one, none = UserFactory.create_batch(3)
+        for user in (both, one, none, admin):
+            groups.add_member(group=group, user=user, by=None)
+        reads = ((both, "folder", "finance"), (both, "source", "crm"), (one, "source", "crm"))
+        for user, kind, name in reads:
+            alone = GroupFactory()
+            groups.add_member(group=alone, user=user, by=None)
+            grants.grant(group=alone, resource_type=kind, resource_id=name, by=None)
+
+        page = text_of(look(pages, "grant", tables, group=str(group.pk), tier="required"))
+
+        told = "4 people in Sales will read them; 2 can read all of them already. New: "
+        assert f"{told}{one}, {none}." in page
 
     def test_says_what_is_wrong_with_a_schedule(self, pages):
         page = text_of(look(pages, "schedule", [TableFactory()], schedule="now and then"))

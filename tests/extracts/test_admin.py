@@ -96,12 +96,22 @@ class TestRunPages:
 
     def test_run_several_again(self, pages):
         found = [failed(), failed()]
-
-        pages.post(
-            reverse("admin:extracts_run_changelist"),
-            {"action": "run_chosen_again", "_selected_action": [str(run.pk) for run in found]},
+        found.append(
+            Run.objects.create(table=found[0].table, source=found[0].source, state="failed")
         )
 
+        asked = pages.post(
+            reverse("admin:extracts_run_changelist"),
+            {"action": "run_again", "_selected_action": [str(run.pk) for run in found]},
+        )
+        assert not Run.objects.open().exists()
+        pages.post(
+            reverse("admin:extracts_run_bulk", args=["run_again"]),
+            {"chosen": ",".join(run.pk.hex for run in found), "apply": "yes"},
+        )
+
+        assert "2 runs: what will happen" in text_of(asked)
+        assert "Asked for already: once is enough." in text_of(asked)
         assert Run.objects.open().count() == 2
 
     def test_list_a_hundred_runs_in_few_queries(self, pages, django_assert_max_num_queries):

@@ -51,7 +51,7 @@ class BulkAdmin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
     def bulk_view(self, request: HttpRequest, key: str) -> HttpResponse:
         """Show again what will happen, for what was filled in; or do it."""
         action = next((each for each in self.bulk_actions() if each.key == key), None)
-        if action is None or not self.has_change_permission(request):
+        if action is None or not self.has_view_permission(request):
             raise Http404
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
@@ -147,8 +147,11 @@ def _first_page(action: BulkAction) -> Callable[[Any, HttpRequest, Any], HttpRes
 def _form(request: HttpRequest, action: BulkAction) -> forms.Form | None:
     if action.form is None:
         return None
-    is_filled_in = "chosen" in request.POST
-    return action.form(request.POST if is_filled_in else None)
+    if "chosen" in request.POST:
+        return action.form(request.POST)
+    empty = action.form()
+    # Where nothing has to be filled in, what an empty form would do is shown at once.
+    return empty if any(each.required for each in empty.fields.values()) else action.form({})
 
 
 def _listed(steps: Sequence[Step]) -> Any:
