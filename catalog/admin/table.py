@@ -78,7 +78,8 @@ class TableAdmin(TablePage):
         extra_context: Any = None,
     ) -> HttpResponse:  # fmt: skip
         """Have a query judged before the transaction of the form begins."""
-        if request.method == "POST":
+        # A form that was refused is shown by this view too: the source is asked once.
+        if request.method == "POST" and not hasattr(request, "refusal"):
             request.refusal = self._refusal(request, object_id)  # type: ignore[attr-defined]  # for save_model
         answer: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
         return answer

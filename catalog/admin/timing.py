@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
+from django.forms import Widget
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
@@ -26,7 +27,7 @@ def register() -> None:
     panels.sources.add(ListColumn(key="next_run", title="next run", values=_of_sources))
 
 
-def explained(widget: Any) -> None:
+def explained(widget: Widget) -> None:
     """Let a field for a schedule say what it means while it is typed."""
     widget.attrs.update(
         {"data-explain": EXPLAINED_AT, "autocomplete": "off", "spellcheck": "false"}
@@ -41,20 +42,22 @@ def facts_of_table(table: Table) -> list[tuple[str, SafeString | str]]:
         return [("Runs", "when its producer writes it")]
     planned = timing.next_runs([table], now=timezone.now()).get(table.pk)
     text = timing.schedule_text(table.sync_schedule, table.source.schedule, table.query_mode)
-    facts = [("Runs", _words(text, whose=_whose(table))), ("Next run", _next(table, planned))]
-    if table.retry_at is not None and planned == table.retry_at:
-        facts[1] = ("Next try", markup.when(planned))
-    return facts
+    runs = ("Runs", _words(text, whose=_whose(table)))
+    if planned is None and not (table.is_paused or table.source.is_paused or table.is_pinned):
+        return [runs]
+    is_retry = planned is not None and planned == table.retry_at
+    return [runs, ("Next try" if is_retry else "Next run", _next(table, planned))]
 
 
 def facts_of_source(source: Source) -> list[tuple[str, SafeString | str]]:
     """Return when the tables of a source run, in words, and when the first of them is next."""
     if connectors.is_foreign(source.source_type):
         return [("Runs", "when their producer writes them")]
-    return [
-        ("Runs", _words(source.schedule, whose="for tables without a schedule of their own")),
-        ("Next run", _of_sources([source])[source.pk]),
-    ]
+    said = _words(source.schedule, whose="for tables without a schedule of their own")
+    planned = timing.next_run_of_sources([source], now=timezone.now()).get(source.pk)
+    if planned is None and not source.is_paused:
+        return [("Runs", said)]
+    return [("Runs", said), ("Next run", _next_of_source(source, planned))]
 
 
 def _words(text: str, *, whose: str) -> SafeString | str:
@@ -70,13 +73,15 @@ def _whose(table: Table) -> str:
     return "as its source" if table.source.schedule else "as materialized tables do"
 
 
-def _next(table: Table, planned: Any) -> SafeString | str:
+def _next(table: Table, planned: datetime | None) -> SafeString | str:
     if table.is_paused:
         return markup.badge("paused", Tone.WARN)
     if table.source.is_paused:
         return markup.badge("source paused", Tone.WARN)
     if table.is_pinned:
         return markup.badge("pinned", Tone.WARN)
+    if connectors.is_foreign(table.source.source_type):
+        return markup.faint("with its producer")
     return markup.when(planned, never="when asked for")
 
 
@@ -92,9 +97,12 @@ def _of_tables(tables: Sequence[Table]) -> Mapping[UUID, SafeString | str]:
 
 def _of_sources(sources: Sequence[Source]) -> Mapping[UUID, SafeString | str]:
     planned = timing.next_run_of_sources(sources, now=timezone.now())
-    return {
-        source.pk: markup.badge("paused", Tone.WARN)
-        if source.is_paused
-        else markup.when(planned.get(source.pk), never="when asked for")
-        for source in sources
-    }
+    return {source.pk: _next_of_source(source, planned.get(source.pk)) for source in sources}
+
+
+def _next_of_source(source: Source, planned: datetime | None) -> SafeString | str:
+    if source.is_paused:
+        return markup.badge("paused", Tone.WARN)
+    if connectors.is_foreign(source.source_type):
+        return markup.faint("with its producer")
+    return markup.when(planned, never="when asked for")

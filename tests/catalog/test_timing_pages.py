@@ -57,6 +57,12 @@ class TestPageOfATable:
         assert "Every day at 07:00 UTC." in page
         assert "as its source" in page
 
+    def test_names_no_next_run_where_none_is_planned(self, pages):
+        page = _page(pages, _table())
+
+        assert "when asked for" in page
+        assert "Next run" not in page
+
     def test_shows_the_next_try_of_a_source_that_failed(self, pages):
         table = _table(sync_schedule="every 6h")
         Table.objects.filter(pk=table.pk).update(retry_at=NOW + timedelta(minutes=4))

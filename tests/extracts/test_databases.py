@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 from django.urls import reverse
 
+from catalog import queries
 from catalog.models import Table
 from extracts.models import Run, RunState
 from extracts.services import extraction, runs
@@ -84,7 +85,10 @@ class TestQuery:
 
         assert (kept.status_code, changed.status_code) == (200, 422)
 
-    def test_is_refused_beside_its_field_in_the_form(self, client, admin, shop):
+    def test_is_refused_beside_its_field_in_the_form(self, client, admin, shop, monkeypatch):
+        asked = []
+        checkers = [lambda source, query: asked.append(query), *queries._checkers]
+        monkeypatch.setattr(queries, "_checkers", checkers)
         client.force_login(admin)
         form = {
             "new_name": "names", "query_mode": "materialized", "source_query": "SELECT 1; SELECT 2",
@@ -96,6 +100,7 @@ class TestQuery:
 
         assert response.status_code == 200
         assert "SELECT" in str(response.context["adminform"].form.errors["source_query"])
+        assert len(asked) == 1
         assert not Table.objects.exists()
 
 
