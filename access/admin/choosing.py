@@ -77,7 +77,7 @@ class ResourceField(forms.CharField):
 
 def things(request: HttpRequest) -> JsonResponse:
     """Return what fits the typed text, as the list wants it: types with what is found of each."""
-    text = request.GET.get("term", "").strip()
+    text = request.GET.get("term", "").replace("\0", "").strip()
     groups = []
     for key in registered():
         found = list(known_type(key).search(text, _FOUND))

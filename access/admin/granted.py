@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from django.shortcuts import get_object_or_404
@@ -64,7 +65,7 @@ class GrantedAdmin(Admin):
         """Let a group read it."""
         form = GrantForm(request.POST)
         if not form.is_valid():
-            self.say(request, "Choose a group first.")
+            self.say(request, "Choose a group first.", level=messages.WARNING)
             return
         by: Any = request.user
         given = grants.grant(

@@ -104,7 +104,7 @@ class GroupAdmin(HistoriedAdmin):
             *summary(obj.grants.count(), "grant"),
         ]
 
-    @button("Revoke", confirm="Take this grant away?")
+    @button("Revoke")
     def revoke_grant(self, request: HttpRequest, group: Group) -> None:
         """Take a grant away."""
         held = get_object_or_404(group.grants, pk=request.POST.get("grant"))
@@ -123,10 +123,13 @@ class GroupAdmin(HistoriedAdmin):
                 markup.code(each.resource_id),
                 each.get_tier_display().partition(":")[0],
                 until(each),
-                self.do_button(request, obj, "revoke_grant", is_small=True, grant=str(each.pk)),
+                self.do_button(
+                    request, obj, "revoke_grant", is_small=True, grant=str(each.pk),
+                    ask=reverse("admin:access_grant_loss", args=[each.pk]),
+                ),
             ]
             for each in held[:50]
-        ]
+        ]  # fmt: skip
         empty = (
             "Administrators read everything; this group needs no grants."
             if obj.is_system and obj.name != EVERYONE

@@ -137,12 +137,11 @@ def aside(*parts: object) -> SafeString:
     return format_html('<div class="ag-beside">{}</div>', shown) if shown else shown
 
 
-def card(title: object, body: object, *, aside: object = "", wide: bool = True) -> SafeString:
+def card(title: object, body: object, *, aside: object = "") -> SafeString:
     """Return a box with a title, and with what can be done on the right of it."""
     return format_html(
-        '<section class="ag-card{}"><header><h2>{}</h2><div class="ag-aside">{}</div></header>'
+        '<section class="ag-card"><header><h2>{}</h2><div class="ag-aside">{}</div></header>'
         "{}</section>",
-        "" if wide else " ag-half",
         title,
         aside,
         body,
@@ -160,7 +159,7 @@ def notice(body: object, tone: Tone) -> SafeString:
 
 
 def stack(*parts: object) -> SafeString:
-    """Return parts below each other; half cards share a line where there is room."""
+    """Return parts below each other."""
     return format_html(
         '<div class="ag-stack">{}</div>', format_html_join("", "{}", ((p,) for p in parts if p))
     )

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from access.admin.granted import GrantedAdmin
@@ -18,6 +19,8 @@ from agnes_site.core.admin import NextStep, become, summary
 from catalog.admin.rows import table_rows
 from catalog.models import Folder
 from catalog.services import folders
+
+_SHOWN = 100
 
 
 @admin.register(Folder)
@@ -84,10 +87,15 @@ class FolderAdmin(GrantedAdmin, HistoriedAdmin):
 
     def below(self, request: HttpRequest, obj: Folder) -> SafeString:
         """Return the tables of the folder."""
-        tables = obj.tables.select_related("current_version").order_by("name")[:100]
+        tables = obj.tables.select_related("current_version").order_by("name")[:_SHOWN]
+        total = obj.tables.count()
         listed = markup.grid(
             ["Table", "State", "Rows", "Size", "Last new data"],
             table_rows(tables),
             empty="No table is in this folder. Open a table and choose the folder there.",
         )
-        return markup.stack(markup.card("Tables", listed), self.part(request, obj, "readers"))
+        by_name = f"{reverse('admin:catalog_table_changelist')}?folder__id__exact={obj.pk}"
+        more = markup.link(by_name, f"All {total:,} tables") if total > _SHOWN else ""
+        return markup.stack(
+            markup.card("Tables", listed, aside=more), self.part(request, obj, "readers")
+        )

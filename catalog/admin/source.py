@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from access.admin.granted import GrantedAdmin
 from agnes_site.core import human, markup
 from agnes_site.core.admin import NextStep, become, button
+from agnes_site.core.admin.parts import joined
 from agnes_site.core.markup import Tone
 from catalog import connectors, panels
 from catalog.admin import secret_fields, source_form
@@ -218,7 +219,7 @@ class SourceAdmin(Removal, Steps, GrantedAdmin, PaneledAdmin):
         return markup.stack(
             markup.card(obj, state, aside=self.button_bar(request, obj)),
             incidents_card(self, request, obj, obj.incidents),
-            markup.card("Tables", listed, aside=markup.stack(more) if more else register),
+            markup.card("Tables", listed, aside=joined([more, register])),
             *self.panels(request, obj),
             self.part(request, obj, "readers"),
         )

@@ -22,7 +22,6 @@ from agnes_site.core.errors import AgnesError
 from catalog.admin import secret_fields, source_form
 from catalog.admin.paneled import PaneledAdmin
 from catalog.models import Source
-from catalog.panels import Trial
 
 STEPS = ("Connect", "Choose tables", "First rows")
 
@@ -97,10 +96,6 @@ class Steps(PaneledAdmin):
         if found is None:
             raise Http404
         return found
-
-
-def _trial_url(trial: Trial) -> str:
-    return reverse("admin:catalog_source_try", args=[trial.key])
 
 
 def as_json(answer: HttpResponse) -> HttpResponse:

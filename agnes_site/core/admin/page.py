@@ -84,18 +84,19 @@ class Admin(BulkAdmin):
         is_small: bool = False,
         part: str = "",
         confirm: str = "",
+        ask: str = "",
         **fields: Any,
     ) -> SafeString:
         """Return the button that calls the method ``name`` for ``obj``.
 
         With ``part``, that part of the page is renewed instead of the page; ``confirm`` asks
-        something else than usual.
+        something else than usual, ``ask`` what that address answers.
         """
         shown: Button = getattr(self, name).button
         return markup.post_button(
             request, self.do_url(obj, name), shown.label, icon=shown.icon, is_small=is_small,
-            is_main=shown.is_main, confirm=confirm or shown.confirm, part=part or shown.part,
-            fields=fields,
+            is_main=shown.is_main, confirm=confirm or shown.confirm, ask=ask,
+            part=part or shown.part, fields=fields,
         )  # fmt: skip
 
     def part(

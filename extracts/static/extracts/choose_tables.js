@@ -109,7 +109,7 @@
       return parts.join(" · ");
     },
     get isPageChosen() {
-      const free = this.page.filter((offer) => !offer.registeredAs);
+      const free = this.page.filter(isFree);
       return free.length > 0 && free.every((offer) => offer.chosen);
     },
     chooseAll(isChosen) {
@@ -117,7 +117,7 @@
       this.refresh();
     },
     choosePage(isChosen) {
-      for (const offer of this.page) if (!offer.registeredAs) offer.chosen = isChosen;
+      for (const offer of this.page.filter(isFree)) offer.chosen = isChosen;
       this.recount();
     },
     rename(offer) {

@@ -1,8 +1,14 @@
 // What buttons do in the browser: ask first, show that something is going on, copy a secret.
-document.addEventListener("submit", (event) => {
+document.addEventListener("submit", async (event) => {
   const form = event.target;
   if (!form.matches("form.ag-do, form.ag-inline-form, form.ag-busy")) return;
   if (form.dataset.confirm && !confirm(form.dataset.confirm)) return event.preventDefault();
+  // A question that the server answers with what would happen; parts.js asks it for parts.
+  if (form.dataset.ask && !form.hasAttribute("hx-post")) {
+    event.preventDefault();
+    if (confirm(await (await fetch(form.dataset.ask)).text())) form.submit();
+    return;
+  }
   const button = form.querySelector("button[type=submit]");
   if (button) setTimeout(() => { button.disabled = true; }, 0);
 });
@@ -10,12 +16,15 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("click", async (event) => {
   const copy = event.target.closest("[data-copy]");
   if (copy) {
-    await navigator.clipboard.writeText(document.querySelector(copy.dataset.copy).textContent);
-    copy.textContent = "Copied";
-  }
-  const all = event.target.closest("[data-check-all]");
-  if (all) {
-    for (const box of document.querySelectorAll(all.dataset.checkAll)) box.checked = all.checked;
+    const source = document.querySelector(copy.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      copy.textContent = "Copied";
+    } catch {
+      // Browsers let pages write to the clipboard over HTTPS only.
+      getSelection().selectAllChildren(source);
+      copy.textContent = "Selected: press Ctrl C or ⌘C";
+    }
   }
 });
 

@@ -66,6 +66,14 @@
     if (await asked(url)) event.detail.issueRequest(true);
   });
 
+  // A redirect leads to another page, mostly to sign in: that is no part of this one.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { finalRequestPath, responsePath } = event.detail.pathInfo;
+    if (!responsePath || responsePath.split("?")[0] === finalRequestPath.split("?")[0]) return;
+    event.detail.shouldSwap = false;
+    location.reload();
+  });
+
   // What could not be done is said; a page that has ended its session is left for signing in.
   document.addEventListener("htmx:responseError", (event) => {
     if ([401, 403].includes(event.detail.xhr.status)) return location.reload();
