@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from access.services import groups
+from access.services import grants, groups
 from catalog.connectors import ColumnSpec
 from extracts.models import Run, RunState
 from tests.factories import GroupFactory, TableFactory, UserFactory, publish, stored_part
@@ -139,6 +139,34 @@ class TestGrant:
         admin_page.wait_for_url("**/access/grant/")
         assert analysts.grants.get().resource_id == "orders"
         assert complaints == []
+
+
+class TestGroupPage:
+    def test_asks_whom_a_revoked_grant_concerns(
+        self, admin_page, live_server, table, analysts, complaints
+    ):
+        grants.grant(group=analysts, resource_type="table", resource_id="orders", by=None)
+        asked = []
+        admin_page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+        path = reverse("admin:access_group_change", args=[analysts.pk])
+        admin_page.goto(live_server.url + path)
+
+        admin_page.get_by_role("button", name="Revoke").click()
+
+        expect(admin_page.get_by_text("lost its grant on table orders")).to_be_visible()
+        assert "2 people will no longer be able to read it: Ana, Ben." in asked[0]
+        assert complaints == []
+
+
+class TestSignedOut:
+    def test_leads_to_signing_in_instead_of_into_a_part(self, opened, context):
+        page = opened("versions")
+        page.on("dialog", lambda dialog: dialog.accept())
+        context.clear_cookies()
+
+        page.evaluate("htmx.trigger('#part-versions', 'refresh')")
+
+        page.wait_for_url("**/accounts/login/**")
 
 
 class TestRollBack:
