@@ -8,7 +8,6 @@ a rotation holds for every process at once.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import os
 import secrets
@@ -164,7 +163,7 @@ class KeyRing:
 def _key(text: str, place: str) -> _Key:
     try:
         value = base64.b64decode(text.strip().replace("-", "+").replace("_", "/"), validate=True)
-    except binascii.Error:
+    except ValueError:
         value = b""
     if len(value) != _KEY_BYTES:
         raise KeysUnusableError(f"{place} holds something that is not a key.")

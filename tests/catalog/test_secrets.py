@@ -62,7 +62,7 @@ class TestSetSecret:
         assert (event.actor, event.resource) == (admin, "source/vault")
         assert event.after == {"key": "password", "from": "stored"}
 
-    @pytest.mark.parametrize("value", ["", "a\0b", "x" * 70_000])
+    @pytest.mark.parametrize("value", ["", "a\0b", "\udce9", "x" * 70_000])
     def test_refuses_what_can_be_no_secret(self, source, value):
         with pytest.raises(secrets.SecretInvalidError):
             keep(source, value)
@@ -256,6 +256,14 @@ class TestOtherPlaces:
         sources.change_source(source=source, by=None, config=self.ELSEWHERE, secrets=typed)
         source.refresh_from_db()
         assert revealed(source) == {"password": "new"}
+
+    def test_are_all_others_where_the_saved_settings_are_not_understood_any_more(self, source):
+        keep(source)
+        Source.objects.update(config={"of": "an earlier release"})
+        source.refresh_from_db()
+
+        with pytest.raises(secrets.SecretElsewhereError):
+            sources.change_source(source=source, by=None, config={})
 
     def test_do_not_matter_for_other_settings(self, source):
         keep(source)

@@ -118,3 +118,10 @@ class TestGivenKeys:
 
         with pytest.raises(KeysUnusableError, match="AGNES_SECRETS_KEYS"):
             ring.add()
+
+    @pytest.mark.parametrize("given", ["hünter2", "x", f"{ONE},", f"{ONE[:-4]}===="])
+    def test_are_refused_without_showing_them(self, tmp_path, given):
+        with pytest.raises(KeysUnusableError) as caught:
+            KeyRing(file=tmp_path / "none", given=given).ids()
+
+        assert caught.value.message == "AGNES_SECRETS_KEYS holds something that is not a key."
