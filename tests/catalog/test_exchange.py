@@ -103,6 +103,19 @@ class TestYaml:
 
         assert [change.key for change in plan.changes] == [("orders",)]
 
+    @pytest.mark.parametrize("written", ["2024_01", "007", "12:30", "1.10", "2024-01-01", "no"])
+    def test_takes_a_text_as_it_is_written(self, company, written):
+        bring(f"agnes: 1\ntables:\n  orders: {{source_table: {written}}}\n".encode())
+
+        assert Table.objects.get(name="orders").source_table == written
+
+    def test_takes_the_name_of_a_group_as_it_is_written(self, company):
+        group = groups.create_group(name="007", by=None)
+
+        bring(b"agnes: 1\ngrants: [{group: 007, resource_type: table, resource_id: orders}]")
+
+        assert group.grants.get().resource_id == "orders"
+
     @pytest.mark.parametrize(
         ("text", "said"),
         [
@@ -146,6 +159,15 @@ class TestProblems:
             ("tables:\n  orders: {sync_schedule: sometimes}", "is not a schedule"),
             ("tables:\n  a b: {source: shop}", "cannot be the name of a table"),
             ("tables:\n  orders:\n  orders:", "is here twice"),
+            ("tables:\n  orders: {owner: '', owner: ''}", "owner is there twice"),
+            ("tables:\n  orders: {where_filters: [{1: x, b: y}]}", "need quotes"),
+            ('tables:\n  orders: {where_filters: ["a\\0b"]}', "NUL"),
+            ('groups:\n  "a\\0b": {}', "NUL"),
+            (
+                "grants:\n- {group: Analysts, resource_type: table, resource_id: orders,\n"
+                "   expires_at: '0001-01-01T00:00:00+05:00'}",
+                "expected a time of this age",
+            ),
             ("sources:\n  shop: {settings: {folder: relative}}", "whole path"),
             ("sources:\n  shop: {settings: {folder: 2020-01-01}}", "need quotes"),
             ("tables:\n  orders: {where_filters: [.nan]}", "need quotes"),
@@ -199,6 +221,23 @@ class TestPlan:
         assert (change.before, change.after) == (
             {"description": "=cmd|' /C calc'!A0"}, {"description": "New"},
         )  # fmt: skip
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "tables:\n  orders: {source: SHOP, folder: SALES, owner: BEN@example.com}",
+            "groups:\n  Analysts: {members: [Kim@example.com, BEN@example.com]}",
+            "grants:\n- {group: Analysts, resource_type: table, resource_id: orders, tier: ,\n"
+            "   expires_at: '2030-01-01T00:00:00+02:00'}",
+        ],
+    )
+    def test_is_empty_for_what_was_imported(self, company, body):
+        User.objects.create_user("kim@example.com", "correct horse")
+        document = f"agnes: 1\n{body}\n".encode()
+
+        bring(document)
+
+        assert plan_of(document).changes == ()
 
     def test_removes_only_when_asked(self, company):
         document = b"agnes: 1\ntables: {orders: {}}\ngrants: []\n"
@@ -293,6 +332,9 @@ class TestCsv:
             ("name,description\nx\n", "line 2: 1 cells where the first line has 2"),
             ("name,primary_key\norders,id\n", "line 2: primary_key: expected JSON"),
             ("name,where_filters\norders,[NaN]\n", "line 2: where_filters: expected JSON"),
+            ("name,where_filters\norders," + "[" * 100_000, "where_filters: expected JSON"),
+            ("name,where_filters\norders," + "[" * 500 + "]" * 500, "nested too deeply"),
+            ('name,where_filters\norders,"[""\\ud800""]"\n', "half of a character"),
             ("name,description\n,x\n", "cannot be empty"),
         ],
     )
@@ -360,3 +402,17 @@ class TestSecrets:
         bring(edited(everything(), sources__vault__secret_variables={}))
 
         assert [secret.key for secret in source.secrets.all()] == ["password"]
+
+    def test_may_be_named_anew_for_another_place(self, layout, admin, vault_type):
+        source = SourceFactory(slug="vault", source_type=vault_type, config={})
+        secrets.set_secret(source=source, key="password", value=SecretStr("canary"), by=None)
+        moved = {"sources__vault__settings": {"place": "elsewhere"}}
+        named = {"sources__vault__secret_variables": {"password": "AGNES_SOURCE_V"}}
+
+        (refused,) = plan_of(edited(everything(), **moved)).problems
+        bring(edited(everything(), **moved, **named))
+
+        assert "stored for another place" in refused.message
+        source.refresh_from_db()
+        assert source.config == {"place": "elsewhere"}
+        assert source.secrets.get().env_name == "AGNES_SOURCE_V"

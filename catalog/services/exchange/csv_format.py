@@ -24,7 +24,7 @@ def write(kind: Kind) -> str:
     writer = csv.writer(file)
     writer.writerow([*kind.key, *(field.name for field in kind.fields)])
     for key, values in kind.current().items():
-        cells = [*key, *(_cell(field, values[field.name]) for field in kind.fields)]
+        cells = [*key, *(_cell(values[field.name]) for field in kind.fields)]
         writer.writerow([_guarded(cell) for cell in cells])
     return file.getvalue()
 
@@ -117,8 +117,8 @@ def _take(
     document.add(kind, tuple(key[part] for part in kind.key), given, line=line)
 
 
-def _cell(field: Field, value: Any) -> str:
-    if value is None or (value == field.empty and not isinstance(value, bool)):
+def _cell(value: Any) -> str:
+    if value is None or value in ("", [], {}):
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"

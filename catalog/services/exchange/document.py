@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from agnes_site.core.errors import InvalidInputError
-from catalog.services.exchange.fields import WrongTypeError
+from catalog.services.exchange.fields import WrongTypeError, check_text
 from catalog.services.exchange.kinds import BY_NAME, Key, Kind, Values
 
 SIZE_LIMIT = 10 * 1000**2
@@ -60,11 +60,18 @@ class Document:
     def add(self, kind: Kind, key: Key, given: Iterable[tuple[str, Any]], *, line: int) -> None:
         """Take an object; what is wrong with it becomes a problem at its line."""
         where = f"{kind.name[:-1]} {kind.said(key)}"
+        try:
+            check_text("".join(key))
+        except WrongTypeError as error:
+            self.refuse(f"{error}.", line=line, where=kind.name)
+            return
         known = {each.name: each for each in kind.fields}
         values: Values = {}
         for name, value in given:
-            if name not in known:
-                self.refuse(unknown(name, known, what="field"), line=line, where=where)
+            if name not in known or name in values:
+                twice = f"{name} is there twice."
+                said = twice if name in values else unknown(name, known, what="field")
+                self.refuse(said, line=line, where=where)
                 continue
             try:
                 values[name] = known[name].check(value)

@@ -114,12 +114,10 @@ class Sources(Kind):
     def add(self, key: Key, values: Values, by: User | None) -> None:
         """Add a source."""
         given = dict(values)
-        named = given.pop("secret_variables", {})
-        source = sources.add_source(
+        sources.add_source(
             slug=key[0], source_type=given.pop("type"), config=given.pop("settings", {}), by=by,
-            **given,
+            secrets=_read_from(given.pop("secret_variables", {})), **given,
         )  # fmt: skip
-        self._name_variables(source, named, by)
 
     def change(self, key: Key, values: Values, by: User | None) -> None:
         """Change a source."""
@@ -128,23 +126,18 @@ class Sources(Kind):
             raise FieldFixedError("A source keeps its type.")
         if "settings" in given:
             given["config"] = given.pop("settings")
-        named = given.pop("secret_variables", None)
         source = Source.objects.get(slug__iexact=key[0])
-        if given:
-            sources.change_source(source=source, by=by, **given)
-        if named is not None:
-            self._name_variables(source, named, by)
+        changes: dict[str, NewSecret] = {}
+        if "secret_variables" in given:
+            # What was typed stays, unless it is named.
+            held = source.secrets.exclude(env_name="").values_list("key", flat=True)
+            changes = dict.fromkeys(held, secrets.FORGOTTEN)
+            changes |= _read_from(given.pop("secret_variables"))
+        sources.change_source(source=source, by=by, secrets=changes, **given)
 
     def remove(self, key: Key, by: User | None) -> None:
         """Remove a source; tables that still come from it prevent that."""
         sources.remove_source(source=Source.objects.get(slug__iexact=key[0]), by=by)
-
-    def _name_variables(self, source: Source, named: Mapping[str, Any], by: User | None) -> None:
-        """Take secrets from these variables; one that is typed stays unless it is named."""
-        held = source.secrets.exclude(env_name="").values_list("key", flat=True)
-        gone = {key: secrets.FORGOTTEN for key in held if key not in named}
-        given = {key: NewSecret(variable=str(name)) for key, name in named.items()}
-        secrets.change_secrets(source=source, secrets={**gone, **given}, by=by)
 
 
 class Folders(Kind):
@@ -177,7 +170,7 @@ class Groups(Kind):
     """Groups with the members that administrators added; others come from elsewhere."""
 
     name = "groups"
-    fields = (fields.text("description"), fields.listing("members", of_text=True))
+    fields = (fields.text("description"), fields.references("members"))
 
     def current(self, *, only: str = "") -> dict[Key, Values]:
         """Return all groups with the e-mails of their members."""
@@ -240,8 +233,8 @@ class Tables(Kind):
 
     name = "tables"
     fields = (
-        fields.text("source"), fields.text("display_name"), fields.text("folder"),
-        fields.text("description"), fields.text("owner"), fields.text("bucket"),
+        fields.reference("source"), fields.text("display_name"), fields.reference("folder"),
+        fields.text("description"), fields.reference("owner"), fields.text("bucket"),
         fields.text("source_table"), fields.text("query_mode"), fields.text("source_query"),
         fields.mapping("options"), fields.text("sync_schedule"), fields.flag("is_paused"),
         fields.text("sync_strategy"), fields.listing("primary_key", of_text=True),
@@ -320,7 +313,7 @@ class Grants(Kind):
 
     name = "grants"
     key = ("group", "resource_type", "resource_id")
-    fields = (fields.text("tier"), fields.moment("expires_at"))
+    fields = (fields.text("tier", empty=Tier.REQUIRED.value), fields.moment("expires_at"))
 
     def current(self, *, only: str = "") -> dict[Key, Values]:
         """Return all grants."""
@@ -363,7 +356,7 @@ class Grants(Kind):
 
     def _given(self, values: Mapping[str, Any]) -> dict[str, Any]:
         given: dict[str, Any] = {}
-        if values.get("tier"):
+        if "tier" in values:
             if values["tier"] not in Tier.values:
                 raise TierUnknownError(f"{values['tier']!r} is no tier.")
             given["tier"] = Tier(values["tier"])
@@ -388,6 +381,10 @@ class TierUnknownError(InvalidInputError):
 
     code = "tier_unknown"
     hint = f"Write one of: {', '.join(Tier.values)}."
+
+
+def _read_from(named: Mapping[str, Any]) -> dict[str, NewSecret]:
+    return {key: NewSecret(variable=str(name)) for key, name in named.items()}
 
 
 def _those(found: QuerySet[Any], **named: str) -> QuerySet[Any]:

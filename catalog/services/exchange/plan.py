@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -152,7 +151,12 @@ def _change(kind: Kind, entry: Entry, found: tuple[Key, Values] | None) -> Chang
             kind=kind.name, key=entry.key, action=Action.ADD, after=entry.values, line=entry.line
         )
     key, values = found
-    names = [name for name in entry.values if not _same(values[name], entry.values[name])]
+    names = [
+        field.name
+        for field in kind.fields
+        if field.name in entry.values
+        and not field.same(values[field.name], entry.values[field.name])
+    ]
     if not names:
         return None
     return Change(
@@ -160,10 +164,6 @@ def _change(kind: Kind, entry: Entry, found: tuple[Key, Values] | None) -> Chang
         before={name: values[name] for name in names},
         after={name: entry.values[name] for name in names},
     )  # fmt: skip
-
-
-def _same(before: Any, after: Any) -> bool:
-    return bool(before == after and type(before) is type(after))
 
 
 def _try(plan: Plan, by: User | None) -> list[Problem]:

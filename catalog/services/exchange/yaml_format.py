@@ -15,6 +15,8 @@ from catalog.services.exchange.document import (
 from catalog.services.exchange.kinds import BY_NAME, Kind
 
 FORMAT = 1
+# What YAML makes of a text without quotes, such as 2024_01, 007, 12:30 or no.
+_READ_AS_OTHERS = {f"tag:yaml.org,2002:{each}" for each in ("bool", "int", "float", "timestamp")}
 
 
 class _DocumentDumper(yaml.CSafeDumper):
@@ -104,7 +106,7 @@ def _entries(
     for item in node.value:
         own = item[0] if is_named else item
         line = own.start_mark.line + 1
-        pairs = _pairs(loader, item[1] if is_named else item)
+        pairs = _pairs(loader, kind, item[1] if is_named else item)
         if pairs is None:
             document.refuse("expected fields with values.", line=line, where=kind.name)
             continue
@@ -121,12 +123,18 @@ def _entries(
         yield tuple(given[part] for part in kind.key), fields, line
 
 
-def _pairs(loader: Any, node: Any) -> list[tuple[str, Any]] | None:
+def _pairs(loader: Any, kind: Kind, node: Any) -> list[tuple[str, Any]] | None:
     if isinstance(node, yaml.ScalarNode) and loader.construct_object(node) is None:
         return []
     if not isinstance(node, yaml.MappingNode):
         return None
-    return [(key.value, loader.construct_object(value, deep=True)) for key, value in node.value]
+    texts = {*kind.key, *(field.name for field in kind.fields if field.is_text)}
+    return [
+        (key.value, value.value)
+        if key.value in texts and value.tag in _READ_AS_OTHERS
+        else (key.value, loader.construct_object(value, deep=True))
+        for key, value in node.value
+    ]
 
 
 def _refuse_what_is_not_plain(root: Any) -> None:
