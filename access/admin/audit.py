@@ -102,7 +102,9 @@ class AuditEventAdmin(ReadOnlyAdmin):
         """Take back what was done, if nothing has happened to it since."""
         return self._revert(request, event, anyway=False)
 
-    @button("Revert anyway", icon="undo", confirm="Overwrite what was changed since?")
+    @button(
+        "Revert anyway", icon="undo", confirm="Take it back although things have changed since?"
+    )
     def revert_anyway(self, request: HttpRequest, event: AuditEvent) -> HttpResponse | None:
         """Take back what was done, and with it what was done since."""
         return self._revert(request, event, anyway=True)
@@ -111,7 +113,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
         """Offer to take back what can be taken back."""
         if history.reverter_of(obj) is None:
             return []
-        return ["revert_anyway"] if history.changed_since(obj) else ["revert"]
+        return ["revert_anyway"] if history.doubts(obj) else ["revert"]
 
     def _revert(
         self, request: HttpRequest, event: AuditEvent, *, anyway: bool
@@ -172,9 +174,7 @@ def _since(event: AuditEvent) -> SafeString:
     reverter = history.reverter_of(event)
     if reverter is None:
         return mark_safe("")
-    fields = history.changed_since(event)
-    said = [f"Changed again since: {', '.join(fields)}."] if fields else []
-    said += [reverter.loses] if reverter.loses else []
+    said = [*history.doubts(event), *([reverter.loses] if reverter.loses else [])]
     return markup.faint(" ".join(said)) if said else mark_safe("")
 
 

@@ -6,7 +6,7 @@ same service that did them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ class NotRevertibleError(ConflictError):
 
 
 class ChangedSinceError(ConflictError):
-    """What was changed has been changed again since."""
+    """What was changed has been changed again since, or is something else by now."""
 
     code = "changed_since"
     hint = "Look at what it is now; to put the old back nevertheless, say so."
@@ -39,21 +39,31 @@ class Reverter:
     """How an action is taken back.
 
     ``now`` returns what is there now of what an event changed, ``None`` if nothing is; ``do``
-    takes the event back. ``loses`` says what does not come back.
+    takes the event back. ``names`` returns what the event names, as the audit does; ``loses``
+    says what does not come back.
     """
 
     label: str
     now: Callable[[AuditEvent], Mapping[str, Any] | None]
     do: Callable[[AuditEvent, User | None], None]
+    names: Callable[[AuditEvent], Sequence[str]] = lambda event: [event.resource]
     loses: str = ""
 
 
 _reverters: dict[str, Reverter] = {}
+_naming: dict[str, Callable[[AuditEvent], bool]] = {}
 
 
 def register(action: str, reverter: Reverter) -> None:
     """Say how an action is taken back."""
     _reverters[action] = reverter
+
+
+def register_naming(
+    action: str, *, names: Callable[[AuditEvent], bool] = lambda event: True
+) -> None:
+    """Say that an action gives its resource a name, when ``names`` says so of its event."""
+    _naming[action] = names
 
 
 def reverter_of(event: AuditEvent) -> Reverter | None:
@@ -67,14 +77,30 @@ def about(resources: Iterable[str]) -> QuerySet[AuditEvent]:
     return AuditEvent.objects.filter(resource__in=list(resources)).select_related("actor")
 
 
-def changed_since(event: AuditEvent) -> list[str]:
-    """Return the fields that are no longer as the event left them."""
+def doubts(event: AuditEvent) -> list[str]:
+    """Return, in sentences, what has happened since that speaks against taking an event back."""
     reverter = reverter_of(event)
-    now = reverter.now(event) if reverter else None
-    left = event.after or {}
+    if reverter is None:
+        return []
+    fields, names = _changed_since(event, reverter), _named_since(event, reverter)
+    said = [f"Changed again since: {', '.join(fields)}."] if fields else []
+    return said + [f"Since then, {name} is the name of another." for name in names]
+
+
+def _changed_since(event: AuditEvent, reverter: Reverter) -> list[str]:
+    """Return the fields that are no longer as the event left them."""
+    now, left = reverter.now(event), event.after or {}
     if now is None:
         return sorted(left)
     return [name for name, value in left.items() if now.get(name) != value]
+
+
+def _named_since(event: AuditEvent, reverter: Reverter) -> list[str]:
+    """Return the names in the event that something was given since: it may be another thing."""
+    later = AuditEvent.objects.filter(
+        resource__in=reverter.names(event), action__in=_naming, at__gt=event.at
+    )
+    return sorted({each.resource for each in later if _naming[each.action](each)})
 
 
 @transaction.atomic
@@ -83,15 +109,15 @@ def revert(*, event: AuditEvent, by: User | None, anyway: bool = False) -> None:
 
     Raises:
         NotRevertibleError: this action cannot be taken back, or its object is gone.
-        ChangedSinceError: it was changed again since, unless that is ``anyway`` wanted.
+        ChangedSinceError: there are doubts, unless it is ``anyway`` wanted.
         AgnesError: the service refuses.
     """
     reverter = reverter_of(event)
     if reverter is None:
         raise NotRevertibleError("This cannot be taken back.")
-    since = changed_since(event)
-    if since and not anyway:
-        raise ChangedSinceError(f"Changed again since: {', '.join(since)}.", fields=since)
+    said = [] if anyway else doubts(event)
+    if said:
+        raise ChangedSinceError(" ".join(said))
     reverter.do(event, by)
     audit.record(
         action=REVERTED, resource=event.resource, actor=by,

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from access.models import AuditEvent, Grant, Group, Membership, Tier, User
+from access.resources import ResourceNotFoundError
 from access.services import audit, grants, groups, users
-from access.services.history import NotRevertibleError, Reverter, register
+from access.services.history import NotRevertibleError, Reverter, register, register_naming
 
 
 def register_all() -> None:
     """Tell the history about them."""
+    register_naming("user_group.created")
+    register_naming("user_group.changed", names=_is_renaming)
     register("user_group.changed", Reverter(label="Put back", now=_group_now, do=_put_group_back))
     register(
         "user_group.deleted",
         Reverter(
-            label="Restore", now=lambda event: {}, do=_restore_group,
-            loses="Members that come from elsewhere return when they sign in.",
+            label="Restore", now=lambda event: {}, do=_restore_group, names=_names_of_group,
+            loses="Members that come from elsewhere return when they sign in; grants on what is "
+            "gone do not return.",
         ),
     )  # fmt: skip
     register(
@@ -31,12 +36,31 @@ def register_all() -> None:
     register("user.change", Reverter(label="Put back", now=_user_now, do=_put_user_back))
     for action, is_active in (("user.deactivate", True), ("user.activate", False)):
         register(action, _switch(is_active=is_active))
-    register("resource_grant.created", Reverter(label="Revoke", now=_grant_now, do=_revoke))
-    register("resource_grant.changed", Reverter(label="Put back", now=_grant_now, do=_put_back))
-    register(
-        "resource_grant.deleted",
-        Reverter(label="Grant again", now=lambda event: {}, do=_grant_again),
-    )
+    for action, label, now, do in (
+        ("created", "Revoke", _grant_now, _revoke),
+        ("changed", "Put back", _grant_now, _put_back),
+        ("deleted", "Grant again", lambda event: {}, _grant_again),
+    ):
+        reverter = Reverter(label=label, now=now, do=do, names=_names_of_grant)
+        register(f"resource_grant.{action}", reverter)
+
+
+def _is_renaming(event: AuditEvent) -> bool:
+    return (event.before or {}).get("name") != (event.after or {}).get("name")
+
+
+def _names_of_group(event: AuditEvent) -> list[str]:
+    held = (event.before or {}).get("grants", [])
+    return [event.resource, *(f"{each['resource_type']}/{each['resource_id']}" for each in held)]
+
+
+def _names_of_grant(event: AuditEvent) -> list[str]:
+    return [event.resource, f"group/{_group_of_grant(event)}"]
+
+
+def _group_of_grant(event: AuditEvent) -> str | None:
+    told = {**(event.before or {}), **(event.after or {})}
+    return told.get("group")
 
 
 def _group_now(event: AuditEvent) -> Mapping[str, Any] | None:
@@ -58,10 +82,11 @@ def _restore_group(event: AuditEvent, by: User | None) -> None:
     for user in User.objects.filter(pk__in=before.get("members", [])):
         groups.add_member(group=group, user=user, by=by)
     for held in before.get("grants", []):
-        grants.grant(
-            group=group, resource_type=held["resource_type"], resource_id=held["resource_id"],
-            by=by, **_terms(held),
-        )  # fmt: skip
+        with suppress(ResourceNotFoundError):
+            grants.grant(
+                group=group, resource_type=held["resource_type"], resource_id=held["resource_id"],
+                by=by, **_terms(held),
+            )  # fmt: skip
 
 
 def _member_now(event: AuditEvent) -> Mapping[str, Any] | None:
@@ -143,9 +168,8 @@ def _grant(event: AuditEvent) -> Grant:
 
 def _find_grant(event: AuditEvent) -> Grant | None:
     resource_type, _, resource_id = event.resource.partition("/")
-    told = {**(event.before or {}), **(event.after or {})}
     return Grant.objects.filter(
-        group__name=told.get("group"), resource_type=resource_type, resource_id=resource_id
+        group__name=_group_of_grant(event), resource_type=resource_type, resource_id=resource_id
     ).first()
 
 

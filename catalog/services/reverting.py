@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from access.models import AuditEvent, User
-from access.services.history import NotRevertibleError, Reverter, register
+from access.services.history import NotRevertibleError, Reverter, register, register_naming
 from catalog.models import Column, Folder, Table
 from catalog.services import descriptions
 from catalog.services.exchange.kinds import BY_NAME, Kind
@@ -22,6 +22,8 @@ _FILES_STAY_AWAY = "Its versions are gone: it has no data until it is extracted 
 
 def register_all() -> None:
     """Tell the history about them."""
+    for action in ("source.create", "folder.create", "register_table"):
+        register_naming(action)
     for action, kind in (
         ("source.change", "sources"), ("folder.change", "folders"), ("update_table", "tables"),
     ):  # fmt: skip
@@ -34,7 +36,7 @@ def register_all() -> None:
     register(
         "folder.delete",
         Reverter(
-            label="Restore", now=lambda event: {}, do=_restore_folder,
+            label="Restore", now=lambda event: {}, do=_restore_folder, names=_names_of_folder,
             loses="Tables that are in another folder by now stay there; grants do not return.",
         ),
     )  # fmt: skip
@@ -63,6 +65,10 @@ def _removal(kind: Kind, *, loses: str) -> Reverter:
         kind.add(_key(event), _in_document(event.before), by)
 
     return Reverter(label="Restore", now=lambda event: {}, do=do, loses=loses)
+
+
+def _names_of_folder(event: AuditEvent) -> list[str]:
+    return [event.resource, *(f"table/{name}" for name in (event.before or {}).get("tables", []))]
 
 
 def _restore_folder(event: AuditEvent, by: User | None) -> None:

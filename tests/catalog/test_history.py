@@ -155,6 +155,50 @@ class TestRevert:
         table.refresh_from_db()
         assert table.description == "Old."
 
+    @pytest.mark.parametrize("again", ["group", "renamed group", "table"])
+    def test_is_refused_when_a_name_means_something_else_by_now(self, table, again):
+        group = groups.create_group(name="Analysts", by=None)
+        given = grants.grant(group=group, resource_type="table", resource_id="orders", by=None)
+        grants.revoke(given=given, by=None)
+        if again == "table":
+            registry.unregister_table(table=table, by=None)
+            registry.register_table(source=table.source, name="orders", by=None)
+        else:
+            groups.change_group(group=group, name="Others", description="", by=None)
+        if again == "group":
+            groups.create_group(name="Analysts", by=None)
+        elif again == "renamed group":
+            other = groups.create_group(name="Salaries", by=None)
+            groups.change_group(group=other, name="Analysts", description="", by=None)
+
+        with pytest.raises(history.ChangedSinceError, match="is the name of another"):
+            take_back("resource_grant.deleted")
+
+        assert not Grant.objects.exists()
+        take_back("resource_grant.deleted", anyway=True)
+        assert Grant.objects.exists()
+
+    def test_does_not_rename_another_group(self, db):
+        group = groups.create_group(name="A", by=None)
+        groups.change_group(group=group, name="B", description="", by=None)
+        event = last("user_group.changed")
+        groups.change_group(group=group, name="C", description="", by=None)
+        groups.create_group(name="B", by=None)
+
+        with pytest.raises(history.ChangedSinceError):
+            history.revert(event=event, by=None)
+
+    def test_restores_a_group_without_grants_on_what_is_gone(self, table):
+        group = groups.create_group(name="Analysts", by=None)
+        for kind, name in (("table", "orders"), ("source", "shop")):
+            grants.grant(group=group, resource_type=kind, resource_id=name, by=None)
+        groups.delete_group(group=group, by=None)
+        registry.unregister_table(table=table, by=None)
+
+        take_back("user_group.deleted")
+
+        assert [held.resource_id for held in Grant.objects.all()] == ["shop"]
+
     def test_is_refused_when_the_table_is_gone(self, table):
         registry.update_table(table=table, by=None, description="New.")
         registry.unregister_table(table=table, by=None)
