@@ -27,19 +27,34 @@ def record(
     duration_ms: int | None = None,
 ) -> AuditEvent:
     """Write down who did what; call it inside the transaction of the change."""
-    request = current()
     return AuditEvent.objects.create(
-        actor=actor,
         action=action,
         resource=resource[:260],
+        actor=actor,
         before=None if before is None else dict(before),
         after=None if after is None else dict(after),
         result=result[:200],
         duration_ms=duration_ms,
-        ip=request.ip,
-        client_kind=request.client_kind,
-        request_id=request.request_id,
+        **_of_request(),
     )
+
+
+def record_each(
+    *, action: str, after: Mapping[str, Mapping[str, Any]], actor: User | None = None
+) -> None:
+    """Write down that the same was done to several resources; ``after`` is by resource."""
+    request = _of_request()
+    AuditEvent.objects.bulk_create(
+        AuditEvent(action=action, resource=resource[:260], actor=actor, after=dict(told), **request)
+        for resource, told in after.items()
+    )
+
+
+def _of_request() -> dict[str, Any]:
+    request = current()
+    return {
+        "ip": request.ip, "client_kind": request.client_kind, "request_id": request.request_id,
+    }  # fmt: skip
 
 
 def snapshot(instance: models.Model, fields: Iterable[str]) -> dict[str, Any]:

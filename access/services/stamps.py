@@ -7,6 +7,7 @@ seen apart.
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable
 
 from django.db.models import Q
@@ -31,9 +32,12 @@ def move_members(group: Group) -> None:
 
 def move_holders(resources: Iterable[tuple[str, str]]) -> None:
     """Move the stamps of all groups that hold a grant on any of ``(type, id)``, and of Admin."""
-    covered = Q(pk__in=[])
+    ids = defaultdict(list)
     for resource_type, resource_id in resources:
-        covered |= Q(resource_type=resource_type, resource_id=resource_id)
+        ids[resource_type].append(resource_id)
+    covered = Q(pk__in=[])
+    for resource_type, found in ids.items():
+        covered |= Q(resource_type=resource_type, resource_id__in=found)
     holders = Grant.objects.filter(covered).values("group_id")
     _move(Q(name=ADMIN) | Q(pk__in=holders))
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Max, OuterRef, QuerySet, Subquery
 
 from access.models import User
 from access.services import audit
 from agnes_site.core.errors import ConflictError, NotFoundError
 from catalog.connectors import ColumnSpec
-from catalog.models import Column, Table, TablePart, TableVersion
-from catalog.models.table import DescriptionSource
-from catalog.services import showing
+from catalog.models import Table, TablePart, TableVersion
+from catalog.services import columns, showing
 
 
 class FencedOffError(ConflictError):
@@ -73,8 +73,30 @@ class Draft:
     run_id: UUID | None = None
     note: str = ""
 
+    @property
+    def hashes(self) -> list[str]:
+        """The stored files that the version will name."""
+        combined = [self.combined.sha256] if self.combined else []
+        return [*(part.sha256 for part in self.parts), *combined]
 
-@transaction.atomic
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A draft for a table, by whoever was given the fencing number ``fencing``."""
+
+    table: Table
+    draft: Draft
+    fencing: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Committed:
+    """What a proposal led to: the version in service, and whether it is a new one."""
+
+    version: TableVersion
+    is_new: bool
+
+
 def commit(*, table: Table, draft: Draft, fencing: int) -> tuple[TableVersion, bool]:
     """Make ``draft`` the current version; return it, and whether it is a new one.
 
@@ -85,28 +107,42 @@ def commit(*, table: Table, draft: Draft, fencing: int) -> tuple[TableVersion, b
         FencedOffError: the work on the table was taken over since ``fencing`` was given.
         TablePinnedError: the table was rolled back and is not released.
     """
-    locked = _locked().filter(pk=table.pk).first()
-    if locked is None:
-        raise FencedOffError(f"{table.name} was unregistered meanwhile.")
-    if locked.fencing != fencing:
-        raise FencedOffError(f"The work on {table.name} was taken over by another worker.")
-    if locked.is_pinned:
-        raise TablePinnedError(f"{table.name} is pinned to an older version.")
-    current = locked.current_version
-    if current is not None and _is_same(current, draft):
-        schema = [_as_json(column) for column in draft.columns]
-        if schema != current.schema:
-            describe(locked, draft.columns)
-        current.extract_state, current.schema = dict(draft.extract_state), schema
-        current.save(update_fields=["extract_state", "schema"])
-        return current, False
-    version = _make(locked, draft, fencing=fencing)
-    _show(locked, version, draft.columns)
-    audit.record(
-        action="publish", resource=f"table/{locked.name}",
-        after={"version": version.number, "rows": version.rows, "bytes": version.bytes},
-    )  # fmt: skip
-    return version, True
+    (outcome,) = commit_all([Proposal(table=table, draft=draft, fencing=fencing)])
+    if isinstance(outcome, ConflictError):
+        raise outcome
+    return outcome.version, outcome.is_new
+
+
+@transaction.atomic
+def commit_all(proposals: Sequence[Proposal]) -> list[Committed | ConflictError]:
+    """Commit drafts of different tables at once; return what each led to, in their order.
+
+    What :func:`commit` would raise for one of them is its outcome; it does not touch the others.
+    """
+    locked = {table.pk: table for table in _locked([each.table.pk for each in proposals])}
+    parts = _current_parts(locked.values())
+    outcomes: dict[UUID, Committed | ConflictError] = {}
+    accepted = []
+    for proposal in proposals:
+        table = locked.get(proposal.table.pk)
+        if table is None:
+            gone = FencedOffError(f"{proposal.table.name} was unregistered meanwhile.")
+            outcomes[proposal.table.pk] = gone
+        elif outcome := _refusal(table, proposal.fencing) or _kept(table, proposal.draft, parts):
+            outcomes[table.pk] = outcome
+        else:
+            accepted.append(replace(proposal, table=table))
+    for version in _make_current(accepted):
+        outcomes[version.table_id] = Committed(version=version, is_new=True)
+    audit.record_each(
+        action="publish",
+        after={
+            f"table/{locked[pk].name}": _told(outcome.version)
+            for pk, outcome in outcomes.items()
+            if isinstance(outcome, Committed) and outcome.is_new
+        },
+    )
+    return [outcomes[each.table.pk] for each in proposals]
 
 
 @transaction.atomic
@@ -118,25 +154,24 @@ def roll_back(*, table: Table, number: int, by: User | None, note: str = "") -> 
     Raises:
         VersionNotFoundError: there is no version with this number, or it is no longer kept.
     """
-    locked = _locked().get(pk=table.pk)
+    locked = _locked([table.pk]).get()
     old = locked.versions.filter(number=number).first()
     if old is None:
         raise VersionNotFoundError(f"{table.name} has no version {number}.", version=number)
     locked.fencing += 1
     locked.is_pinned = True
     locked.save(update_fields=["fencing", "is_pinned"])
-    columns = [ColumnSpec(**column) for column in old.schema]
     draft = Draft(
         parts=[stored_part(part) for part in old.parts.all()],
-        columns=columns,
+        columns=[ColumnSpec(**column) for column in old.schema],
         schema_hash=old.schema_hash,
         combined=_combined(old),
         # The next run starts from nothing: what it knew belongs to the version rolled back.
         extract_state={},
         note=note or f"Rolled back to version {number}",
     )
-    version = _make(locked, draft, fencing=locked.fencing)
-    _show(locked, version, columns)
+    proposal = Proposal(table=locked, draft=draft, fencing=locked.fencing)
+    (version,) = _make_current([proposal])
     audit.record(
         action="roll_back", resource=f"table/{locked.name}", actor=by,
         after={"version": version.number, "to": number},
@@ -157,20 +192,78 @@ def take_fencing(table_id: UUID) -> int:
     return Table.objects.values_list("fencing", flat=True).get(pk=table_id)
 
 
-def _locked() -> QuerySet[Table]:
-    # Only the table itself: PostgreSQL cannot lock the optional side of a join.
-    tables = Table.objects.select_for_update(of=("self",))
+def _locked(ids: Collection[UUID]) -> QuerySet[Table]:
+    # Only the tables themselves: PostgreSQL cannot lock the optional side of a join. In one
+    # order: two commits of the same tables wait for each other instead of for ever.
+    tables = Table.objects.select_for_update(of=("self",)).filter(pk__in=ids).order_by("pk")
     return tables.select_related("source", "folder", "current_version")
 
 
-def _make(table: Table, draft: Draft, *, fencing: int) -> TableVersion:
-    last = table.versions.order_by("-number").values_list("number", flat=True).first() or 0
-    combined = draft.combined
-    version = TableVersion.objects.create(
-        table=table,
-        number=last + 1,
+def _refusal(table: Table, fencing: int) -> ConflictError | None:
+    if table.fencing != fencing:
+        return FencedOffError(f"The work on {table.name} was taken over by another worker.")
+    if table.is_pinned:
+        return TablePinnedError(f"{table.name} is pinned to an older version.")
+    return None
+
+
+def _kept(
+    table: Table, draft: Draft, parts: Mapping[UUID, Sequence[tuple[str, str]]]
+) -> Committed | None:
+    """Return the version in service, with the new state, if the draft has the same parts."""
+    version = table.current_version
+    if version is None or version.schema_hash != draft.schema_hash:
+        return None
+    if parts.get(version.pk, []) != [(part.key, part.sha256) for part in draft.parts]:
+        return None
+    schema = [_as_json(column) for column in draft.columns]
+    if schema != version.schema:
+        columns.describe([(table, draft.columns)])
+    if (version.extract_state, version.schema) != (draft.extract_state, schema):
+        version.extract_state, version.schema = dict(draft.extract_state), schema
+        version.save(update_fields=["extract_state", "schema"])
+    return Committed(version=version, is_new=False)
+
+
+def _current_parts(tables: Iterable[Table]) -> dict[UUID, list[tuple[str, str]]]:
+    found: dict[UUID, list[tuple[str, str]]] = defaultdict(list)
+    current = [table.current_version_id for table in tables if table.current_version_id]
+    parts = TablePart.objects.filter(version__in=current).order_by("ordinal") if current else ()
+    for part in parts:
+        found[part.version_id].append((part.key, part.sha256))
+    return found
+
+
+def _make_current(proposals: Sequence[Proposal]) -> list[TableVersion]:
+    """Make versions of drafts for locked tables and put them in service."""
+    if not proposals:
+        return []
+    tables = [proposal.table for proposal in proposals]
+    of_tables = TableVersion.objects.filter(table__in=tables).order_by("table")
+    last = dict(of_tables.values_list("table").annotate(last=Max("number")))
+    made = [_version(each, number=last.get(each.table.pk, 0) + 1) for each in proposals]
+    TableVersion.objects.bulk_create(made)
+    TablePart.objects.bulk_create(
+        TablePart(version=version, ordinal=ordinal, **vars(part))
+        for version, proposal in zip(made, proposals, strict=True)
+        for ordinal, part in enumerate(proposal.draft.parts)
+    )
+    newest = TableVersion.objects.filter(table=OuterRef("pk")).order_by("-number").values("pk")
+    Table.objects.filter(pk__in=[table.pk for table in tables]).update(
+        current_version=Subquery(newest[:1])
+    )
+    columns.describe((each.table, each.draft.columns) for each in proposals)
+    showing.changed(*tables)
+    return made
+
+
+def _version(proposal: Proposal, *, number: int) -> TableVersion:
+    draft, combined = proposal.draft, proposal.draft.combined
+    return TableVersion(
+        table=proposal.table,
+        number=number,
         run_id=draft.run_id,
-        fencing=fencing,
+        fencing=proposal.fencing,
         combined_sha256=combined.sha256 if combined else None,
         combined_md5=combined.md5 if combined else None,
         combined_bytes=combined.bytes if combined else None,
@@ -181,47 +274,10 @@ def _make(table: Table, draft: Draft, *, fencing: int) -> TableVersion:
         extract_state=dict(draft.extract_state),
         note=draft.note,
     )
-    TablePart.objects.bulk_create(
-        TablePart(version=version, ordinal=ordinal, **vars(part))
-        for ordinal, part in enumerate(draft.parts)
-    )
-    return version
 
 
-def _show(table: Table, version: TableVersion, columns: Sequence[ColumnSpec]) -> None:
-    table.current_version = version
-    table.save(update_fields=["current_version"])
-    describe(table, columns)
-    showing.changed(table)
-
-
-def describe(table: Table, columns: Sequence[ColumnSpec]) -> None:
-    """Say which columns a table has; what people wrote about one that stays is kept."""
-    known = {column.name: column for column in table.columns.all()}
-    described = []
-    for ordinal, found in enumerate(columns):
-        column = known.pop(found.name, None) or Column(table=table, name=found.name)
-        described.append(column)
-        column.ordinal, column.type, column.nullable = ordinal, found.type, found.nullable
-        if found.description and column.description_source != DescriptionSource.ADMIN:
-            column.description = found.description
-            column.description_source = DescriptionSource.SOURCE
-    Column.objects.bulk_create(
-        described,
-        update_conflicts=True,
-        unique_fields=["id"],
-        update_fields=["ordinal", "type", "nullable", "description", "description_source"],
-        batch_size=100,
-    )
-    Column.objects.filter(pk__in=[column.pk for column in known.values()]).delete()
-
-
-def _is_same(version: TableVersion, draft: Draft) -> bool:
-    now = [(part.key, part.sha256) for part in version.parts.all()]
-    return (
-        now == [(part.key, part.sha256) for part in draft.parts]
-        and version.schema_hash == draft.schema_hash
-    )
+def _told(version: TableVersion) -> dict[str, Any]:
+    return {"version": version.number, "rows": version.rows, "bytes": version.bytes}
 
 
 def stored_part(part: TablePart) -> StoredPart:

@@ -1,8 +1,8 @@
 """The steps between a candidate and a version that need no database: one import for them all.
 
 :func:`validate` reads a part completely, :func:`compare_schemas` judges its columns,
-:func:`common_columns` compares the parts of a table, :func:`store` makes a part durable,
-:func:`combine` rewrites several parts as one file.
+:func:`common_columns` compares the parts of a table, :func:`combine` rewrites several parts as one
+file. :func:`take_part` and :func:`make_durable` put parts into the store, :func:`store` one.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from extracts.engine.columns import schema_hash
 from extracts.engine.combining import PartsDifferError, combine, common_columns
 from extracts.engine.drift import Drift, Retyped, SchemaDriftError, compare_schemas
+from extracts.engine.storing import make_durable, stored_path, take_part
 from extracts.engine.storing import store_part as store
-from extracts.engine.storing import stored_path
 from extracts.engine.validation import DamagedFileError, ValidatedPart, validate
 
 __all__ = [
@@ -24,8 +24,10 @@ __all__ = [
     "combine",
     "common_columns",
     "compare_schemas",
+    "make_durable",
     "schema_hash",
     "store",
     "stored_path",
+    "take_part",
     "validate",
 ]

@@ -105,6 +105,10 @@ def _check_ends(path: Path, size: int) -> None:
 
 def _hashes(path: Path) -> tuple[str, str]:
     """Return SHA-256 and MD5 in hex, reading once; MD5, the slower one, has its own thread."""
+    if path.stat().st_size <= _CHUNK_BYTES:
+        content = path.read_bytes()
+        md5_of_all = hashlib.md5(content, usedforsecurity=False)
+        return hashlib.sha256(content).hexdigest(), md5_of_all.hexdigest()
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file, ThreadPoolExecutor(max_workers=1) as executor:
         chunk = file.read(_CHUNK_BYTES)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 
@@ -15,7 +16,7 @@ from agnes_site.core.storage import Layout
 from catalog.connectors import ColumnSpec
 from catalog.models import IncidentKind, Table, TableVersion
 from catalog.services import incidents, versions
-from catalog.services.versions import Combined, Draft, StoredPart
+from catalog.services.versions import Combined, Committed, Draft, Proposal, StoredPart
 from extracts.engine import publish as engine
 from extracts.models import Run
 
@@ -38,6 +39,15 @@ class Candidate:
     combined: engine.ValidatedPart | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A candidate for a table, by the run that brought it."""
+
+    table: Table
+    run: Run
+    candidate: Candidate
+
+
 def publish(*, table: Table, run: Run, candidate: Candidate) -> tuple[TableVersion, bool]:
     """Store the parts of a candidate and make them the current version.
 
@@ -49,34 +59,65 @@ def publish(*, table: Table, run: Run, candidate: Candidate) -> tuple[TableVersi
         FencedOffError: another worker has taken over the run.
         TablePinnedError: the table was rolled back meanwhile.
     """
+    (outcome,) = publish_all([Submission(table=table, run=run, candidate=candidate)])
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome.version, outcome.is_new
+
+
+def publish_all(submissions: Sequence[Submission]) -> list[Committed | AgnesError | OSError]:
+    """Publish candidates for different tables at once; return what each led to, in their order.
+
+    What :func:`publish` would raise for one of them is its outcome; it does not touch the others.
+    """
     layout: Layout = settings.LAYOUT
-    parts = [_stored(layout.store, part) for part in candidate.parts]
+    outcomes: dict[UUID, Committed | AgnesError | OSError] = {}
+    proposals = []
+    for submission in submissions:
+        try:
+            draft = _draft(submission, store=layout.store)
+        except (AgnesError, OSError) as error:
+            outcomes[submission.table.pk] = error
+        else:
+            fencing = submission.run.fencing
+            proposals.append(Proposal(table=submission.table, draft=draft, fencing=fencing))
+    failpoint("publish.stored")
+    engine.make_durable(
+        (layout.stored(sha256) for each in proposals for sha256 in each.draft.hashes),
+        store=layout.store,
+    )
+    failpoint("publish.before_commit")
+    committed = versions.commit_all(proposals)
+    failpoint("publish.committed")
+    outcomes |= {each.table.pk: to for each, to in zip(proposals, committed, strict=True)}
+    return [outcomes[submission.table.pk] for submission in submissions]
+
+
+def _draft(submission: Submission, *, store: Path) -> Draft:
+    """Take the files of a candidate into the store and return what they are to be."""
+    table, candidate = submission.table, submission.candidate
+    parts = [_stored(store, part) for part in candidate.parts]
     kept = [] if candidate.is_complete else _kept(table, candidate)
     everything = sorted([*kept, *parts], key=lambda part: part.key)
     if not everything:
         raise NoPartsError(f"Nothing would be left of {table.name}.")
     combined = None
     if candidate.combined is not None:
-        engine.store(candidate.combined, store=layout.store)
+        engine.take_part(candidate.combined, store=store)
         combined = Combined(
             sha256=candidate.combined.sha256,
             md5=candidate.combined.md5,
             bytes=candidate.combined.bytes,
         )
-    failpoint("publish.stored")
     newest = candidate.parts[0] if candidate.parts else None
-    draft = Draft(
+    return Draft(
         parts=everything,
         columns=newest.columns if newest else current_columns(table),
         schema_hash=newest.schema_hash if newest else _current(table).schema_hash,
         combined=combined,
         extract_state=candidate.state,
-        run_id=run.pk,
+        run_id=submission.run.pk,
     )
-    failpoint("publish.before_commit")
-    version, is_new = versions.commit(table=table, draft=draft, fencing=run.fencing)
-    failpoint("publish.committed")
-    return version, is_new
 
 
 def hold(*, table: Table, error: AgnesError) -> None:
@@ -106,7 +147,7 @@ def stored_paths(table: Table) -> list[tuple[str, Path]]:
 
 
 def _stored(store: Path, part: engine.ValidatedPart) -> StoredPart:
-    engine.store(part, store=store)
+    engine.take_part(part, store=store)
     return StoredPart(
         key=part.key, sha256=part.sha256, md5=part.md5, bytes=part.bytes, rows=part.rows,
         min_key=part.order_min, max_key=part.order_max,

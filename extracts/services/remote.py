@@ -23,7 +23,7 @@ from agnes_site.core.progress import Progress
 from catalog import connectors
 from catalog.connectors import Attach, Capability, ColumnSpec, QueryMode
 from catalog.models import IncidentKind, Source, SourceSecret, Table
-from catalog.services import incidents, secrets, versions
+from catalog.services import columns, incidents, secrets
 from extracts.engine import process
 from extracts.engine.remote_views import RemoteView
 from extracts.models import RemoteCatalog
@@ -200,10 +200,11 @@ def _keep(
 ) -> None:  # fmt: skip
     if (known.attach, known.views) != (seen["attach"], seen["found"]):
         Source.objects.filter(pk=known.source_id).update(stamp=uuid.uuid4())
-    for key, view in seen["found"].items():
-        if known.views.get(key) != view:
-            columns = [ColumnSpec(name=name, type=kind) for name, kind in view["columns"]]
-            versions.describe(tables[UUID(key)], columns)
+    columns.describe(
+        (tables[UUID(key)], [ColumnSpec(name=name, type=kind) for name, kind in view["columns"]])
+        for key, view in seen["found"].items()
+        if known.views.get(key) != view
+    )
     known.attach, known.views, known.missing = seen["attach"], seen["found"], seen["missing"]
     known.looked_for, known.looked_at, known.failures = wanted, now, 0
     known.next_look_at = now + _USUALLY

@@ -8,13 +8,20 @@ import pytest
 
 from access.models import AuditEvent
 from catalog.connectors import ColumnSpec
-from catalog.models import Column, TableVersion
+from catalog.models import Column, Table, TableVersion
 from catalog.models.table import DescriptionSource
 from catalog.services import versions
-from catalog.services.versions import Combined, Draft
-from tests.factories import TableFactory, publish, stored_part
+from catalog.services.versions import (
+    Combined,
+    Committed,
+    Draft,
+    FencedOffError,
+    Proposal,
+    TablePinnedError,
+)
+from tests.factories import SourceFactory, TableFactory, publish, stored_part
 
-ID = ColumnSpec(name="id", type="BIGINT")
+ID, NAME = ColumnSpec(name="id", type="BIGINT"), ColumnSpec(name="name", type="VARCHAR")
 
 
 @pytest.fixture
@@ -108,6 +115,61 @@ class TestCommit:
         version, _ = _commit(orders, stored_part(1, key="a"), combined=combined)
 
         assert (version.combined_sha256, version.combined_bytes) == ("c" * 64, 5)
+
+
+class TestCommitAll:
+    def test_commits_what_it_can_and_says_of_the_others_why_not(self, db):
+        new, same, overtaken, pinned, gone = TableFactory.create_batch(5)
+        _commit(same, stored_part(1))
+        Table.objects.filter(pk=pinned.pk).update(is_pinned=True)
+        proposals = [_proposal(each) for each in (new, same, overtaken, pinned, gone)]
+        versions.take_fencing(overtaken.pk)
+        gone.delete()
+
+        outcomes = versions.commit_all(proposals)
+
+        assert [type(outcome) for outcome in outcomes] == [
+            Committed, Committed, FencedOffError, TablePinnedError, FencedOffError
+        ]  # fmt: skip
+        assert [outcome.is_new for outcome in outcomes[:2]] == [True, False]
+        new.refresh_from_db()
+        assert new.current_version == outcomes[0].version
+        assert not TableVersion.objects.filter(table__in=[overtaken, pinned]).exists()
+        assert [event.resource for event in AuditEvent.objects.filter(action="publish")] == [
+            f"table/{new.name}", f"table/{same.name}"
+        ]  # fmt: skip
+
+    def test_keeps_the_tables_apart(self, db):
+        first, second = TableFactory.create_batch(2)
+        _commit(first, stored_part(1))
+        _commit(first, stored_part(2))
+
+        versions.commit_all(
+            [_proposal(first, stored_part(3), columns=(ID,)), _proposal(second, columns=(NAME,))]
+        )
+
+        numbers = TableVersion.objects.order_by("number").values_list("table__name", "number")
+        assert list(numbers.filter(table=first)) == [(first.name, each) for each in (1, 2, 3)]
+        assert list(numbers.filter(table=second)) == [(second.name, 1)]
+        assert [table.columns.get().name for table in (first, second)] == ["id", "name"]
+
+    def test_asks_the_database_as_often_for_many_as_for_two(
+        self, db, django_assert_num_queries, django_assert_max_num_queries
+    ):
+        source = SourceFactory()
+        few = [_proposal(table) for table in TableFactory.create_batch(2, source=source)]
+        many = [_proposal(table) for table in TableFactory.create_batch(12, source=source)]
+        with django_assert_max_num_queries(100) as asked:
+            versions.commit_all(few)
+
+        with django_assert_num_queries(len(asked)):
+            versions.commit_all(many)
+
+
+def _proposal(table, *parts, columns=(ID,)):
+    table.refresh_from_db()
+    draft = Draft(parts=parts or [stored_part(1)], columns=columns, schema_hash="0" * 64)
+    return Proposal(table=table, draft=draft, fencing=table.fencing)
 
 
 class TestRollBack:

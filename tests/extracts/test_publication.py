@@ -10,7 +10,7 @@ from extracts.engine.candidate import Candidate as Folder
 from extracts.engine.publish import validate
 from extracts.models import Run
 from extracts.services import publication
-from extracts.services.publication import Candidate
+from extracts.services.publication import Candidate, Submission
 from tests.factories import TableFactory
 
 pytestmark = pytest.mark.django_db
@@ -104,3 +104,26 @@ class TestPublish:
 
         (file,) = layout.store.rglob("*.parquet")
         assert file.stat().st_mode & 0o777 == 0o444
+
+
+class TestPublishAll:
+    def test_a_lost_file_of_one_table_leaves_the_others_alone(self, layout, tmp_path):
+        sound, broken = TableFactory.create_batch(2)
+        submissions = [
+            Submission(
+                table=table,
+                run=_run(table),
+                candidate=Candidate(
+                    parts=_parts(tmp_path, jan=[number]), removed_parts=(), is_complete=True,
+                    state={},
+                ),
+            )
+            for number, table in enumerate([broken, sound])
+        ]  # fmt: skip
+        submissions[0].candidate.parts[0].path.unlink()
+
+        failed, committed = publication.publish_all(submissions)
+
+        assert isinstance(failed, FileNotFoundError)
+        assert (committed.version.table, committed.is_new) == (sound, True)
+        assert not broken.versions.exists()

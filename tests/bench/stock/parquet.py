@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
 
@@ -10,10 +10,13 @@ import pyarrow as pa
 from django.conf import settings
 
 from catalog.models import Source, Table, TableVersion
-from catalog.services import registry, sources, versions
-from catalog.services.versions import Draft, StoredPart
-from extracts.engine import publish
+from catalog.services import registry, sources
+from catalog.services.versions import Committed
 from extracts.engine.parquet import write_parquet
+from extracts.engine.publish import validate
+from extracts.models import Run
+from extracts.services import publication
+from extracts.services.publication import Candidate, Submission
 
 _COLUMNS = 8
 _VALUE_BYTES = 8
@@ -32,20 +35,31 @@ def publish_files(source: str, count: int, size_bytes: int) -> dict[str, str]:
     }
 
 
-def publish_file(table: Table, path: Path, *, rows: int) -> TableVersion:
-    """Validate, hash and store a file, and make it the current version of ``table``."""
-    part = publish.validate(path, expected_rows=rows)
-    publish.store(part, store=settings.LAYOUT.store)
-    stored = StoredPart(key="", sha256=part.sha256, md5=part.md5, bytes=part.bytes, rows=part.rows)
-    draft = Draft(parts=[stored], columns=part.columns, schema_hash=part.schema_hash)
-    return versions.commit(table=table, draft=draft, fencing=table.fencing)[0]
+def publish_all(files: Iterable[tuple[Table, Path]], *, rows: int) -> list[TableVersion]:
+    """Validate files of ``rows`` rows and publish them together, as those of a source are."""
+    submissions = [
+        Submission(
+            table=table,
+            run=Run(table=table, fencing=table.fencing),
+            candidate=Candidate(
+                parts=[validate(path, expected_rows=rows)], removed_parts=(), is_complete=True,
+                state={},
+            ),
+        )
+        for table, path in files
+    ]  # fmt: skip
+    outcomes = publication.publish_all(submissions)
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    if failed:
+        raise failed[0]
+    return [outcome.version for outcome in outcomes if isinstance(outcome, Committed)]
 
 
 def _published(source: Source, name: str, size_bytes: int, *, seed: int) -> str:
     path = settings.LAYOUT.tmp / f"{name}.parquet"
     written = write_parquet(_noise(size_bytes // (_COLUMNS * _VALUE_BYTES), seed=seed), path)
     table = registry.register_table(source=source, name=name, by=None, source_table=f"{name}.csv")
-    version = publish_file(table, path, rows=written.rows)
+    (version,) = publish_all([(table, path)], rows=written.rows)
     return str(version.parts.get().sha256)
 
 
