@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import os
 import re
@@ -10,12 +11,17 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn, TextIO
 
 from agnes_site.core.config import BASE_DIR, Config
 from agnes_site.core.errors import ConfigurationError, ConflictError
 from agnes_site.core.storage import Layout
 
+# Before a command: it ends when its parent does.
+TETHERED = [sys.executable, "-I", "-S", str(Path(__file__).with_name("tethered.py"))]
 _COMMENT = re.compile(r"\s[;#]|[\r\n]")
+# Supervisord closes what is above when it is told to reload, as by a terminal that is closed.
+_KEPT_DESCRIPTOR = 4
 
 
 class PortTakenError(ConflictError):
@@ -23,6 +29,48 @@ class PortTakenError(ConflictError):
 
     code = "port_taken"
     hint = "Stop the other program, or choose another address with AGNES_BIND=127.0.0.1:8001."
+
+
+class AlreadyUpError(ConflictError):
+    """A supervisor keeps web, worker and beat running on the same data."""
+
+    code = "already_up"
+    hint = "Stop that process first, or set DATA_DIR to another folder."
+
+
+def claim(layout: Layout) -> TextIO:
+    """Take the right to run everything on this data, and return the file that holds it while open.
+
+    Raises:
+        AlreadyUpError: another process has it; it is named.
+    """
+    held = (layout.tmp / "supervisord.lock").open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with held:
+            held.seek(0)
+            holder = held.read().strip()
+        raise AlreadyUpError(
+            f"Agnes runs on {layout.root} already, as process {holder or 'unknown'}."
+        ) from None
+    held.truncate(0)
+    held.write(f"{os.getpid()}\n")
+    held.flush()
+    return held
+
+
+def become(path: Path, *, held: TextIO) -> NoReturn:
+    """Become supervisord, with what :func:`claim` returned in its hands and in no child's."""
+    os.dup2(held.fileno(), _KEPT_DESCRIPTOR)
+    # It does not become so where the two are the same.
+    os.set_inheritable(_KEPT_DESCRIPTOR, True)
+    os.execv(sys.executable, supervisord(path))
+
+
+def supervisord(path: Path) -> list[str]:
+    """Return the command that runs what is configured in ``path``."""
+    return [sys.executable, "-m", "supervisor.supervisord", "-c", str(path)]
 
 
 def check_port(bind: str) -> None:
@@ -90,7 +138,7 @@ def write_supervisord_config(config: Config, layout: Layout, *, logs: Path | Non
         output = f"{_plain(_plain(logs / name))}{number}.log" if logs else "/dev/fd/1"
         sections += [
             f"[program:{name}]",
-            f"command = {' '.join(_quoted(word) for word in command)}",
+            f"command = {' '.join(_quoted(word) for word in [*TETHERED, *command])}",
             "autorestart = true",
             "startretries = 1000000",
             "stopwaitsecs = 10",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +16,6 @@ from agnes_site.core import supervisor
 from agnes_site.core.config import BASE_DIR, Config
 from agnes_site.core.errors import AgnesError
 from agnes_site.core.storage import Layout
-
-_PR_SET_PDEATHSIG = 1
 
 
 class ServerNotReadyError(AgnesError):
@@ -41,7 +37,7 @@ def running(config: Config, layout: Layout) -> Iterator[subprocess.Popen[bytes]]
     logs.mkdir(exist_ok=True)
     path = supervisor.write_supervisord_config(config, layout, logs=logs)
     process = subprocess.Popen(
-        [sys.executable, "-m", "supervisor.supervisord", "-c", str(path)],
+        [*supervisor.TETHERED, *supervisor.supervisord(path)],
         cwd=BASE_DIR,
         env={**os.environ, "DATA_DIR": str(layout.root)},  # noqa: TID251 (handed on as it is)
         stdin=subprocess.DEVNULL,
@@ -49,7 +45,6 @@ def running(config: Config, layout: Layout) -> Iterator[subprocess.Popen[bytes]]
         stderr=subprocess.STDOUT,
         # Ctrl-C reaches this process first, which then ends the others in order.
         start_new_session=True,
-        preexec_fn=_die_with_parent,
     )
     try:
         _wait_until_ready(config, process, logs)
@@ -76,7 +71,3 @@ def _wait_until_ready(config: Config, process: subprocess.Popen[bytes], logs: Pa
         "The server does not answer.",
         hint=f"Its logs are in {logs}: web.log or supervisor.log says why.",
     )
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from supervisor.options import ServerOptions
 
 from agnes_site.core.config import config, load
 from agnes_site.core.errors import ConfigurationError
 from agnes_site.core.storage import Layout
-from agnes_site.core.supervisor import programs, write_supervisord_config
+from agnes_site.core.supervisor import (
+    AlreadyUpError,
+    claim,
+    programs,
+    write_supervisord_config,
+)
 
 
 class TestPrograms:
     def test_leaves_no_control_socket_in_the_home_folder(self):
         assert "--no-control-socket" in programs(config())["web"]
+
+
+class TestClaim:
+    def test_is_refused_to_a_second_process_which_is_told_of_the_first(self, layout):
+        with claim(layout), pytest.raises(AlreadyUpError, match=f"as process {os.getpid()}"):
+            claim(layout)
+
+    def test_is_free_again_when_the_first_has_ended(self, layout):
+        claim(layout).close()
+
+        with claim(layout):
+            assert (layout.tmp / "supervisord.lock").read_text() == f"{os.getpid()}\n"
 
 
 def read(path) -> ServerOptions:

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from agnes_site.core import supervisor
 from agnes_site.core.errors import AgnesError, ConflictError
 from agnes_site.core.migrations import bring_up_to_date
 from agnes_site.demo import people, server, story
@@ -57,7 +58,7 @@ class Command(BaseCommand):
             people=people.meet(layout.root / "demo.json", url=f"http://{config.bind}"),
         )  # fmt: skip
         self._say(f"Agnes demo in {layout.root}\n\n")
-        with server.running(config, layout) as process:
+        with supervisor.claim(layout), server.running(config, layout) as process:
             told.tell()
             self._say(f"\n{told.facts['answer']}\n")
             if once:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 from django.conf import settings
@@ -22,6 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Become supervisord; a process that ends is started again."""
+        held = supervisor.claim(settings.LAYOUT)
         supervisor.check_port(settings.CONFIG.bind)
         bring_up_to_date()
         path = supervisor.write_supervisord_config(settings.CONFIG, settings.LAYOUT)
@@ -30,5 +29,4 @@ class Command(BaseCommand):
             self.stdout.write(invitation(setup.new_code()))
         self.stdout.flush()
         supervisor.share_output()
-        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(path)]
-        os.execv(sys.executable, command)
+        supervisor.become(path, held=held)
