@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -16,7 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 from access.models import AuditEvent, User
 from access.services import history
 from agnes_site.core import markup
-from agnes_site.core.admin import Admin, difference
+from agnes_site.core.admin import Admin, CountedPaginator, difference
 
 _PER_PAGE = 50
 _WORDS = {
@@ -44,7 +43,7 @@ class HistoriedAdmin(Admin):
         obj = self.get_object(request, object_id)
         if obj is None or not self.has_view_permission(request, obj):
             raise Http404
-        page = Paginator(self.history_of(obj), _PER_PAGE).get_page(request.GET.get("page"))
+        page = CountedPaginator(self.history_of(obj), _PER_PAGE).get_page(request.GET.get("page"))
         events = list(page.object_list)
         emails = _emails(events)
         context = {

@@ -49,7 +49,7 @@ class AuditEvent(UuidModel):
         User, null=True, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False
     )
     action = models.CharField(max_length=60)
-    resource = models.CharField(max_length=260, blank=True, db_index=True)
+    resource = models.CharField(max_length=260, blank=True)
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
     result = models.CharField(max_length=200, default="ok")
@@ -73,6 +73,7 @@ class AuditEvent(UuidModel):
         indexes: ClassVar = [
             # What was read most is answered by this index alone.
             models.Index(fields=["action", "at", "resource"], name="audit_action"),
+            models.Index(fields=["resource", "action", "at"], name="audit_resource"),
         ]
 
     def __str__(self) -> str:

@@ -52,6 +52,7 @@ class Reverter:
 
 _reverters: dict[str, Reverter] = {}
 _naming: dict[str, Callable[[AuditEvent], bool]] = {}
+_readings: set[str] = set()
 
 
 def register(action: str, reverter: Reverter) -> None:
@@ -66,6 +67,11 @@ def register_naming(
     _naming[action] = names
 
 
+def register_reading(action: str) -> None:
+    """Say that an action changes nothing, so that it is no part of any history."""
+    _readings.add(action)
+
+
 def reverter_of(event: AuditEvent) -> Reverter | None:
     """Return how an event is taken back, if it can be."""
     found = _reverters.get(event.action)
@@ -73,8 +79,11 @@ def reverter_of(event: AuditEvent) -> Reverter | None:
 
 
 def about(resources: Iterable[str]) -> QuerySet[AuditEvent]:
-    """Return what was done to these, the newest first."""
-    return AuditEvent.objects.filter(resource__in=list(resources)).select_related("actor")
+    """Return what was done to these, the newest first; that they were read is left out."""
+    # Named one by one, since an index leads to each; what is read most has millions of events.
+    actions = set(AuditEvent.objects.actions()) - _readings
+    found = AuditEvent.objects.filter(resource__in=list(resources), action__in=actions)
+    return found.select_related("actor")
 
 
 def doubts(event: AuditEvent) -> list[str]:

@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from access.models import AuditEvent, User
-from access.services.history import NotRevertibleError, Reverter, register, register_naming
+from access.services.history import (
+    NotRevertibleError,
+    Reverter,
+    register,
+    register_naming,
+    register_reading,
+)
 from catalog.models import Column, Folder, Table
 from catalog.services import descriptions
 from catalog.services.exchange.kinds import BY_NAME, Kind
@@ -24,6 +30,7 @@ def register_all() -> None:
     """Tell the history about them."""
     for action in ("source.create", "folder.create", "register_table"):
         register_naming(action)
+    register_reading("data.download")
     for action, kind in (
         ("source.change", "sources"), ("folder.change", "folders"), ("update_table", "tables"),
     ):  # fmt: skip

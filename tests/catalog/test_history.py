@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from access.models import AuditEvent, Grant, Group, Membership, User
-from access.services import grants, groups, history, users
+from access.services import audit, grants, groups, history, users
 from catalog.models import Column, Folder, Source, Table
 from catalog.services import descriptions, folders, registry, sources
 from tests.factories import SourceFactory, publish, stored_part
@@ -288,6 +288,11 @@ class TestPage:
 
         with django_assert_max_num_queries(12):
             assert "Page 1 of 2" in browser.get(page_of(table)).text
+
+    def test_tells_of_changes_and_of_no_downloads(self, browser, table, analyst):
+        audit.record(action="data.download", resource="table/orders", actor=analyst)
+
+        assert analyst.email not in browser.get(page_of(table)).text
 
     def test_names_people_by_their_e_mail(self, browser, analyst):
         group = groups.create_group(name="Analysts", by=None)
