@@ -11,3 +11,9 @@ from access.services import audit
 def seal_audit() -> None:
     """Seal the audit events written since the last time."""
     audit.seal()
+
+
+@shared_task
+def check_audit() -> None:
+    """Look through the chain of the audit."""
+    audit.check()

@@ -192,6 +192,7 @@ CELERY_TASK_ROUTES = {
     "extracts.tasks.scan": {"queue": "upkeep"},
     "extracts.tasks.collect_garbage": {"queue": "upkeep"},
     "access.tasks.seal_audit": {"queue": "upkeep"},
+    "access.tasks.check_audit": {"queue": "upkeep"},
 }
 # It remembers nothing between starts: a file of its own could be torn, and keep it from starting.
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
@@ -200,6 +201,7 @@ CELERY_BEAT_SCHEDULE = {
     "schedules": {"task": "extracts.tasks.start_due", "schedule": CONFIG.schedule_tick_seconds},
     "scan": {"task": "extracts.tasks.scan", "schedule": CONFIG.scan_seconds},
     "seal-audit": {"task": "access.tasks.seal_audit", "schedule": 60},
+    "check-audit": {"task": "access.tasks.check_audit", "schedule": crontab(hour=2, minute=47)},
     "collect-garbage": {"task": "extracts.tasks.collect_garbage", "schedule": crontab(minute=17)},
 }
 

@@ -9,12 +9,14 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString, mark_safe
 
 from access.models import AuditEvent, User
-from access.services import history
-from agnes_site.core import markup
+from access.services import audit, history
+from agnes_site.core import human, markup
 from agnes_site.core.admin import NextStep, OneOfManyFilter, ReadOnlyAdmin, button, difference
 from agnes_site.core.markup import Tone
 
@@ -65,12 +67,19 @@ class AuditEventAdmin(ReadOnlyAdmin):
     search_fields = ("action", "resource", "actor__email", "request_id", "ip")
     search_help_text = "Search the newest 100,000"
     ordering = ("-at",)
+    list_before_template = "access/audit_chain.html"
     sortable_by = ("happened",)
     actions = None
     buttons = ("revert", "revert_anyway")
     next_step = NextStep(
         text="Nothing was done yet. Every change is recorded here, in the same transaction."
     )
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list below what is known of its chain."""
+        return super().changelist_view(request, {**(extra_context or {}), "chain": _chain()})
 
     @admin.display(description="when", ordering="at")
     def happened(self, event: AuditEvent) -> SafeString:
@@ -159,6 +168,29 @@ class AuditEventAdmin(ReadOnlyAdmin):
         )
         card = markup.card(obj.action, told, aside=self.button_bar(request, obj))
         return markup.stack(card, _since(obj), _change(obj))
+
+
+def _chain() -> SafeString:
+    """Return whether the chain is whole, as it was found the last time."""
+    found = audit.last_check()
+    if found is None:
+        return markup.faint("Whether a line was altered or removed is looked through once a day.")
+    told = found.after or {}
+    if found.result == "ok":
+        sealed = human.plural(told["sealed"], "sealed event")
+        return markup.faint(
+            format_html("Checked {}: {}, none altered or removed.", markup.when(found.at), sealed)
+        )
+    text = "{}, the audit was found altered at {}: that event or the one before it was changed or "
+    text += "removed in the database. A backup tells what was there."
+    return markup.notice(format_html(text, markup.when(found.at), _place(told["broken"])), Tone.BAD)
+
+
+def _place(seq: int) -> SafeString | str:
+    event = AuditEvent.objects.filter(seq=seq).first()
+    if event is None:
+        return f"#{seq:,}"
+    return markup.link(reverse("admin:access_auditevent_change", args=[event.pk]), f"#{seq:,}")
 
 
 def _user_id(event: AuditEvent) -> UUID | None:

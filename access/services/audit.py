@@ -106,3 +106,18 @@ def first_broken() -> AuditEvent | None:
             return event
         previous = event.hash
     return None
+
+
+def check() -> AuditEvent:
+    """Look through the whole chain, and record what was found; the result says if it is whole."""
+    broken = first_broken()
+    sealed = AuditEvent.objects.aggregate(top=Max("seq"))["top"] or 0
+    return record(
+        action="audit.check", resource="audit", result="ok" if broken is None else "broken",
+        after={"sealed": sealed, "broken": broken.seq if broken else None},
+    )  # fmt: skip
+
+
+def last_check() -> AuditEvent | None:
+    """Return what was recorded when the chain was looked through the last time."""
+    return AuditEvent.objects.filter(action="audit.check").order_by("-at").first()

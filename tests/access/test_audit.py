@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.urls import reverse
 
+from access import tasks
 from access.models import AuditEvent, Group
 from access.services import audit, grants, groups
+from agnes_site.web.overview import happened
 from tests.factories import TableFactory
 
 
@@ -116,3 +119,41 @@ class TestFirstBroken:
         forged.save()
 
         assert audit.first_broken() == chain[3]
+
+
+class TestCheck:
+    @pytest.fixture
+    def page(self, client, admin):
+        client.force_login(admin)
+        return lambda: client.get(reverse("admin:access_auditevent_changelist")).text
+
+    def test_is_told_where_the_audit_is_read(self, page):
+        audit.seal()
+        assert "once a day" in page()
+
+        tasks.check_audit()
+
+        assert f"{AuditEvent.objects.filter(seq__isnull=False).count()} sealed event" in page()
+        assert "none altered or removed" in page()
+
+    def test_leads_to_what_was_altered(self, page):
+        _record(3)
+        audit.seal()
+        altered = AuditEvent.objects.get(seq=3)
+        AuditEvent.objects.filter(pk=altered.pk).update(action="innocent")
+
+        tasks.check_audit()
+
+        told = page()
+        assert "the audit was found altered at" in told
+        assert reverse("admin:access_auditevent_change", args=[altered.pk]) + '">#3<' in told
+
+    @pytest.mark.parametrize("is_altered", [True, False])
+    def test_is_on_the_overview_when_something_is_wrong(self, client, admin, is_altered):
+        _record(1)
+        audit.seal()
+        if is_altered:
+            AuditEvent.objects.filter(seq=1).update(action="innocent")
+        audit.check()
+
+        assert ("audit.check" in {deed.action for deed in happened.deeds()}) is is_altered

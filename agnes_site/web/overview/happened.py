@@ -21,6 +21,7 @@ _SHOWN = 8
 
 # What somebody did to one thing, and the noun of it for when there are several.
 SENTENCES: Mapping[str, tuple[str, str]] = {
+    "audit.check": ("found that the audit was altered", "time"),
     "column.describe": ("described a column of {}", "table"),
     "data.download": ("downloaded {}", "table"),
     "folder.change": ("changed the folder {}", "folder"),
@@ -91,7 +92,11 @@ def card() -> SafeString | str:
 
 def deeds() -> list[Deed]:
     """Return the newest deeds, the same ones of an hour as one; those of readers all as one."""
-    newest = AuditEvent.objects.order_by("-at").values_list("at", "actor_id", "action", "resource")
+    newest = (
+        AuditEvent.objects.exclude(action="audit.check", result="ok")
+        .order_by("-at")
+        .values_list("at", "actor_id", "action", "resource")
+    )
     folded: dict[tuple[Any, ...], Deed] = {}
     for at, actor, action, resource in newest[:_LOOKED_AT]:
         deed = folded.setdefault(_key(action, actor, at), Deed(action=action, actor=actor, at=at))
