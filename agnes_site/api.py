@@ -24,6 +24,7 @@ from ninja.parser import Parser
 from access.api import admin_router as access_admin_router
 from access.api import tokens_router, users_router
 from access.auth import AdminUser, AnyUser
+from agnes_site.core.database import taken
 from agnes_site.core.errors import (
     AgnesError,
     ConflictError,
@@ -261,7 +262,8 @@ def _on_large_request(request: HttpRequest, error: RequestDataTooBig) -> HttpRes
 @api.exception_handler(IntegrityError)
 def _on_lost_race(request: HttpRequest, error: IntegrityError) -> HttpResponse:
     logger.exception("The database refused a change")
-    return respond(request, ChangedMeanwhileError("Somebody else changed this at the same time."))
+    message = taken(error) or "Somebody else changed this at the same time."
+    return respond(request, ChangedMeanwhileError(message))
 
 
 @api.exception_handler(OperationalError)

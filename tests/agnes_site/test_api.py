@@ -9,7 +9,7 @@ from django.contrib.auth import SESSION_KEY
 from django.db import IntegrityError, OperationalError, transaction
 from django.test import Client, RequestFactory
 
-from access.models import AccessToken
+from access.models import AccessToken, Grant, Membership
 from access.services import tokens
 from agnes_site import api as site_api
 from agnes_site.core.errors import LimitExceededError, UpstreamError
@@ -33,6 +33,12 @@ def _error(response, status: int, code: str) -> dict:
     assert detail["code"] == detail["reason"] == detail["kind"] == detail["error"] == code
     assert (detail["message"], detail["hint"]) == (body["message"], body["hint"])
     return body
+
+
+def _grant_twice() -> None:
+    group = GroupFactory()
+    for _ in range(2):
+        Grant.objects.create(group=group, resource_type="table", resource_id="orders")
 
 
 class TestErrors:
@@ -149,15 +155,23 @@ class TestErrors:
 
         _error(response, 422, "request_invalid")
 
-    def test_a_race_that_was_lost_is_409(self, rf: RequestFactory, db):
+    @pytest.mark.parametrize(
+        ("lose", "said"),
+        [
+            (lambda: GroupFactory(name="ADMIN"), "There is a group with this name already."),
+            (_grant_twice, "The group holds this grant already."),
+            (lambda: Membership.objects.create(), "Somebody else changed this at the same time."),
+        ],
+    )
+    def test_a_race_that_was_lost_is_409(self, rf: RequestFactory, db, lose, said):
         with pytest.raises(IntegrityError) as caught, transaction.atomic():
-            GroupFactory(name="ADMIN")
+            lose()
 
         response = site_api.api.on_exception(rf.get("/api/x"), caught.value)
 
+        told = json.loads(response.content)
         assert response.status_code == 409
-        assert json.loads(response.content)["code"] == "changed_meanwhile"
-        assert b"group" not in response.content
+        assert (told["code"], told["message"]) == ("changed_meanwhile", said)
 
     def test_never_show_what_went_wrong_inside(self, rf: RequestFactory, db):
         request = rf.get("/api/catalog/tables")
