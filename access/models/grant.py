@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db import models
@@ -10,6 +11,10 @@ from django.utils import timezone
 from access.models.group import Group
 from access.models.user import User
 from agnes_site.core.database import UuidModel
+from agnes_site.core.prepared import Parameter
+
+# A time, or the place for one in a prepared query.
+Moment = datetime | Parameter
 
 
 class Tier(models.TextChoices):
@@ -22,15 +27,15 @@ class Tier(models.TextChoices):
 class GrantQuerySet(models.QuerySet["Grant"]):
     """Questions about grants."""
 
-    def in_force(self) -> GrantQuerySet:
-        """Limit to grants that have not expired."""
+    def in_force(self, at: Moment | None = None) -> GrantQuerySet:
+        """Limit to grants that have not expired, now unless ``at`` says otherwise."""
         return self.filter(
-            models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=timezone.now())
+            models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=at or timezone.now())
         )
 
-    def held_by(self, user: User) -> GrantQuerySet:
+    def held_by(self, user: User, at: Moment | None = None) -> GrantQuerySet:
         """Limit to the grants in force of the groups of ``user``."""
-        return self.in_force().filter(group__in=Group.objects.of(user).values("pk"))
+        return self.in_force(at).filter(group__in=Group.objects.of(user).values("pk"))
 
     def ids(self, resource_type: str) -> models.QuerySet[Grant, Any]:
         """Return the ids of the granted resources of one type, for use as a subquery."""

@@ -23,7 +23,7 @@ class GroupQuerySet(models.QuerySet["Group"]):
         """Limit to the groups of ``user``: those with a membership, and Everyone."""
         if not user.is_active:
             return self.none()
-        joined = Membership.objects.filter(user=user)
+        joined = Membership.objects.filter(user_id=user.pk)
         return self.filter(models.Q(name=EVERYONE) | models.Q(pk__in=joined.values("group")))
 
 

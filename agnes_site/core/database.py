@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
 from django.apps import apps
-from django.db import IntegrityError, connection, models
+from django.db import IntegrityError, connection, models, transaction
 
 
 def choices_of(enumeration: type[StrEnum]) -> list[tuple[str, str]]:
@@ -22,6 +24,30 @@ class UuidModel(models.Model):
 
     class Meta:
         abstract = True
+
+
+@contextmanager
+def without_waiting_for_the_disk() -> Iterator[None]:
+    """Commit what is written inside without waiting until the disk has it.
+
+    It outlives the process, but a power cut may take what was written in the last moments. For
+    lines that are written for each of very many requests; never for what a person was told is
+    saved. Inside of a transaction it does nothing: that one decides.
+    """
+    if connection.in_atomic_block:
+        yield
+        return
+    if connection.vendor == "postgresql":
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL synchronous_commit TO OFF")
+            yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            cursor.execute("PRAGMA synchronous = FULL")
 
 
 def one_at_a_time(name: str) -> None:

@@ -9,7 +9,7 @@ from django.db.models import Case, Q, Value, When
 from django.db.models.functions import Lower
 
 from access.models import Grant, Tier, User
-from access.models.grant import GrantQuerySet
+from access.models.grant import GrantQuerySet, Moment
 from agnes_site.core.database import UuidModel, choices_of
 from catalog.connectors import DriftPolicy, QueryMode, SyncStrategy
 from catalog.models.source import Folder, Source, validate_slug
@@ -18,10 +18,11 @@ from catalog.models.source import Folder, Source, validate_slug
 class TableQuerySet(models.QuerySet["Table"]):
     """Questions about tables."""
 
-    def readable_by(self, user: User) -> TableQuerySet:
+    def readable_by(self, user: User, at: Moment | None = None) -> TableQuerySet:
         """Limit to the tables that ``user`` may read. The only place that decides this.
 
-        A token that is limited to some tables narrows the answer further.
+        A token that is limited to some tables narrows the answer further. Grants count that are
+        in force now, or ``at`` another time.
         """
         tables = self
         if not user.is_active:
@@ -30,7 +31,7 @@ class TableQuerySet(models.QuerySet["Table"]):
             tables = tables.filter(name__in=user.token.only)
         if user.is_admin:
             return tables
-        return tables.filter(_covered_by(Grant.objects.held_by(user)))
+        return tables.filter(_covered_by(Grant.objects.held_by(user, at)))
 
     def with_tier(self, user: User) -> TableQuerySet:
         """Add `tier`: whether each pull of ``user`` brings a table, or one that asks for it."""

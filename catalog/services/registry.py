@@ -168,8 +168,13 @@ def find_table(name: str, *, among: Any = None) -> Table:
         alias = find_name(name)
         found = tables.filter(pk=alias.table_id).first() if alias else None
     if found is None:
-        raise TableNotFoundError(f"There is no table named {name!r}.", table=name)
+        raise not_found(name)
     return found
+
+
+def not_found(name: str) -> TableNotFoundError:
+    """Return the one answer for what does not exist and for what is not to be read."""
+    return TableNotFoundError(f"There is no table named {name!r}.", table=name)
 
 
 def find_name(name: str) -> TableName | None:

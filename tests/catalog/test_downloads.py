@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
-from access.models import AuditEvent
+from access.models import AuditEvent, Grant
+from access.services import tokens
+from catalog.models import TableName
 from catalog.services.versions import StoredPart
+from tests.conftest import ApiClient
 from tests.factories import TableFactory, publish
 
 CONTENT = bytes(range(256)) * 40
@@ -118,6 +123,33 @@ class TestDownload:
         assert response["X-Accel-Redirect"] == f"/store/{sha256[:2]}/{sha256}.parquet"
         assert response.content == b""
         assert _body(resumed) == CONTENT[5:10]
+
+    def test_costs_three_statements(self, api, django_assert_num_queries):
+        # Who calls, which file they may have, and the line in the audit.
+        with django_assert_num_queries(3):
+            assert api.get(URL).status_code == 200
+
+    @pytest.mark.parametrize("name", ["ORDERS", "sales%20orders", "Auftr%C3%A4ge"])
+    def test_finds_it_by_any_of_its_names(self, api, table, name):
+        for alias in ("Sales Orders", "Aufträge"):
+            TableName.objects.create(table=table, name=alias)
+
+        assert _body(api.get(f"/api/data/{name}/download")) == CONTENT
+
+    def test_ends_with_the_grant(self, api):
+        assert api.get(URL).status_code == 200
+        Grant.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+
+        assert api.get(URL).status_code == 404
+
+    @pytest.mark.parametrize(("only", "status"), [(["orders"], 200), (["customers"], 404)])
+    def test_is_limited_by_the_token(self, analyst, only, status):
+        secret = tokens.create(user=analyst, name="narrow", by=None, only=only).secret
+
+        assert ApiClient(secret).get(URL).status_code == status
+
+    def test_is_open_to_administrators(self, admin_api):
+        assert _body(admin_api.get(URL)) == CONTENT
 
     def test_is_written_into_the_audit(self, api, analyst):
         api.get(URL)
