@@ -66,12 +66,6 @@ class Schedule(ABC):
             slot = self.next_slot(slot, anchor=now)
             yield slot
 
-    def is_due(self, last_success: datetime | None, now: datetime) -> bool:
-        """Say whether the last success is before the most recent slot, or there was none."""
-        if last_success is None:
-            return True
-        return last_success < self.most_recent_slot(now, anchor=last_success)
-
 
 @dataclass(frozen=True)
 class Every(Schedule):

@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import cache
 from uuid import UUID
 
+from catalog import connectors
 from catalog.models import Table
 from catalog.schedules import Every, Schedule
 from catalog.services import timing
@@ -48,12 +49,13 @@ def keeping(now: datetime) -> list[Kept]:
     """Return how all tables with copies keep up; one query."""
     rows = Table.objects.with_copies().values_list(
         "pk", "sync_schedule", "source__schedule", "query_mode", "last_success_at",
-        "is_paused", "source__is_paused", "is_pinned",
+        "source__source_type", "is_paused", "source__is_paused", "is_pinned",
     )  # fmt: skip
     limits_of = _limits_at(now)
     found = []
-    for pk, own, of_source, mode, succeeded_at, *rests in rows.iterator(chunk_size=2000):
-        limits = None if any(rests) else limits_of(timing.schedule_text(own, of_source, mode))
+    for pk, own, of_source, mode, succeeded_at, kind, *rests in rows.iterator(chunk_size=2000):
+        waits = any(rests) or connectors.is_foreign(kind)
+        limits = None if waits else limits_of(timing.schedule_text(own, of_source, mode))
         found.append(_kept(pk, limits, succeeded_at, now))
     return found
 
@@ -85,12 +87,8 @@ def _limits(schedule: Schedule, now: datetime) -> _Limits:
         step = max(schedule.interval, timedelta(minutes=1))
         return _Limits(now - 1.5 * step, now - 2.5 * step, step)
     newest = schedule.most_recent_slot(now)
-    before = _slot_before(schedule, newest)
+    before = timing.slot_before(schedule, newest)
     step = newest - before
     if now - newest < min(step / 2, _LONGEST_GRACE):
-        newest, before = before, _slot_before(schedule, before)
+        newest, before = before, timing.slot_before(schedule, before)
     return _Limits(newest, before, step)
-
-
-def _slot_before(schedule: Schedule, slot: datetime) -> datetime:
-    return schedule.most_recent_slot(slot - timedelta(microseconds=1))

@@ -20,7 +20,7 @@ from catalog.schedules import Every, Schedule, ScheduleInvalidError
 
 _ROW = (
     "pk", "source_id", "query_mode", "sync_schedule", "source__schedule", "registered_at",
-    "last_success_at", "slot_at", "retry_at", "retries",
+    "last_success_at", "slot_at", "retry_at",
 )  # fmt: skip
 _NOBODY = UUID(int=0)
 logger = structlog.get_logger(__name__)
@@ -49,7 +49,6 @@ class Upkeep:
     last_success_at: datetime | None
     slot_at: datetime | None
     retry_at: datetime | None
-    retries: int
 
     @property
     def schedule(self) -> Schedule | None:
@@ -63,7 +62,7 @@ class Upkeep:
             return None
         slot = _newest_slot(schedule, now, self._anchor)
         if now < self._start(schedule, slot):
-            slot = _slot_before(schedule, slot)
+            slot = slot_before(schedule, slot)
         if self._is_open(slot):
             return Due(self.table_id, self.source_id, slot)
         if self.retry_at is not None and self.retry_at <= now:
@@ -162,7 +161,7 @@ def next_run_of_sources(sources: Iterable[Source], *, now: datetime) -> Mapping[
         earliest = Upkeep(
             _NOBODY, row["source_id"], row["query_mode"], row["sync_schedule"],
             row["source__schedule"], row["first"], None, None if row["new"] else row["oldest"],
-            row["retry"], 0,
+            row["retry"],
         ).next_at(now)  # fmt: skip
         if earliest is not None:
             found[row["source_id"]] = min(earliest, found.get(row["source_id"], earliest))
@@ -197,7 +196,8 @@ def _newest_in_calendar(schedule: Schedule, now: datetime) -> datetime:
     return schedule.most_recent_slot(now)
 
 
-def _slot_before(schedule: Schedule, slot: datetime) -> datetime:
+def slot_before(schedule: Schedule, slot: datetime) -> datetime:
+    """Return the slot before another one."""
     if isinstance(schedule, Every):
         return slot - schedule.interval
     return _newest_in_calendar(schedule, slot - timedelta(microseconds=1))

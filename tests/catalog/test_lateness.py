@@ -50,5 +50,10 @@ class TestKeeping:
 
         assert keeping(hours=50, **fields) == Keeping.UNSCHEDULED
 
+    def test_asks_nothing_of_what_other_producers_write(self):
+        source = SourceFactory(source_type="external", schedule="every 1h")
+
+        assert keeping(hours=50, source=source) == Keeping.UNSCHEDULED
+
     def test_forgives_a_schedule_that_nobody_understands(self):
         assert keeping(hours=50, sync_schedule="now and then") == Keeping.UNSCHEDULED
