@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Lower
 
 from access.models import User
@@ -77,8 +77,12 @@ def register_table(
     """
     table = precheck_table(source=source, name=name, **fields)
     table.registered_by, table.folder = by, _folder(folder, by=by)
-    table.save()
-    _add_names(table, original=name.strip())
+    try:
+        table.save()
+        _add_names(table, original=name.strip())
+    except IntegrityError:
+        # Somebody else took it since it was looked for.
+        raise TableExistsError(f"There is a table named {name!r} by now.", table=name) from None
     showing.changed(table)
     audit.record(
         action="register_table", resource=f"table/{table.name}", actor=by,

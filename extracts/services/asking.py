@@ -6,14 +6,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from access.models import User
+from agnes_site.core.errors import ConflictError
 from catalog.models import Source
 from catalog.services.secrets import NewSecret
-from extracts.models import Question, QuestionKind, RunTrigger
+from extracts.models import Question, QuestionKind, QuestionState, RunTrigger
 from extracts.services import changing, offering, probing, questions
 from extracts.services.offering import Offer, Wishes
 from extracts.services.probing import Asker, Upstream
 
 Given = Mapping[str, NewSecret] | None
+
+
+class QuestionUnansweredError(ConflictError):
+    """The source has not said yet what it offers, or could not."""
+
+    code = "question_unanswered"
+    hint = "Wait for the answer of the question, or ask again."
 
 
 def ask_test(*, source: Source, by: User | None, given: Given = None) -> Question:
@@ -39,10 +47,13 @@ def offers_of(question: Question, *, about: Source) -> list[Offer]:
 
     Raises:
         QuestionNotFoundError: this was not asked, or not of this source.
+        QuestionUnansweredError: there is no answer.
     """
     if question.source_id != about.pk or question.kind != QuestionKind.DISCOVER:
         raise questions.QuestionNotFoundError(f"This is not what {about} was asked to offer.")
-    return offering.offers(about, (question.answer or {}).get("specs", []))
+    if question.state != QuestionState.ANSWERED or question.answer is None:
+        raise QuestionUnansweredError(f"It is not known what {about} offers.")
+    return offering.offers(about, question.answer["specs"])
 
 
 def ask_preview(*, source: Source, by: User | None, table: Mapping[str, Any]) -> Question:

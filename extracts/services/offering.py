@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from django.db import transaction
+
 from access.models import Group, User
 from access.services import grants
 from agnes_site.core import slugs
@@ -179,6 +181,7 @@ def register(
     return outcome
 
 
+@transaction.atomic
 def _register(source: Source, offer: Offer, name: str, wishes: Wishes, *, by: User | None) -> Table:
     if offer.registered_as:
         raise registry.TableExistsError(

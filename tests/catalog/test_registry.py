@@ -26,6 +26,23 @@ def _names(table: Table) -> dict[str, bool]:
     return dict(table.names.values_list("name", "is_alias"))
 
 
+class TestRace:
+    def test_for_a_name_is_lost_like_one_that_was_taken_before(self, register):
+        other = TableFactory(name="other")
+        taken: list[TableName] = []
+
+        def take_first(execute, sql, params, many, context):
+            if sql.startswith('INSERT INTO "catalog_tablename"') and not taken:
+                taken.append(TableName(table=other, name="orders"))
+                taken[0].save()
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(take_first), pytest.raises(registry.TableExistsError):
+            register("orders")
+
+        assert not Table.objects.filter(name="orders").exists()
+
+
 class TestNames:
     @pytest.mark.parametrize("name", ["orders", "Orders", "_x", "A1", "a" * 64])
     def test_that_can_be_slugs_stay_as_they_are(self, register, name):

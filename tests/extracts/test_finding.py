@@ -130,6 +130,25 @@ class TestRegister:
 
         assert Table.objects.get().name == "orders"
 
+    def test_takes_no_question_that_is_not_answered(self, admin_api, admin, csv_source):
+        asked = Question.objects.create(
+            kind=QuestionKind.DISCOVER, source=csv_source, asked_by=admin
+        )
+
+        response = call(admin_api, "crm/register", {"question": str(asked.pk)})
+
+        assert (response.status_code, response.json()["code"]) == (409, "question_unanswered")
+
+    def test_registers_no_table_that_it_cannot_grant(self, admin_api, csv_source):
+        readers = Group.objects.create(name="Finance")
+        # Left by somebody who removed a table without the service.
+        Grant.objects.create(group=readers, resource_type="table", resource_id="orders")
+
+        found = call(admin_api, "crm/register", {"tables": ["orders.csv"], "group": "Finance"})
+
+        assert [each["code"] for each in found.json()["answer"]["refused"]] == ["grant_exists"]
+        assert not Table.objects.exists()
+
     def test_takes_no_answer_of_another_source(self, admin_api, csv_source, tmp_path):
         question = call(admin_api, "crm/discover").json()["id"]
         SourceFactory(slug="other", config={"folder": str(tmp_path)})
