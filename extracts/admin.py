@@ -28,7 +28,7 @@ from agnes_site.core.markup import Tone
 from extracts.models import Run, RunKind, RunTrigger
 from extracts.rejected_panel import rejected_card
 from extracts.services import runs
-from extracts.shown import live, page_of, set_aside, state_badge, took
+from extracts.shown import brought, live, page_of, state_badge, took
 
 
 def _repeating(chosen: Sequence[Run], values: Mapping[str, Any]) -> Iterator[Step]:
@@ -99,7 +99,7 @@ class RunAdmin(ReadOnlyAdmin):
     def told(self, run: Run) -> SafeString:
         """Show the first words of an error, or where it is."""
         text = run.error_message or (f"{run.phase} {run.message}".strip() if run.is_open else "")
-        text = text or set_aside(run)
+        text = text or brought(run)
         return markup.faint(text if len(text) <= 90 else f"{text[:89]}…")
 
     def offered(self, request: HttpRequest, obj: Run) -> Sequence[str]:

@@ -9,7 +9,7 @@ from agnes_site.core import human, markup
 from catalog import panels
 from catalog.models import Table
 from catalog.panels import Panel
-from extracts.models import Run, RunState
+from extracts.models import Run, RunOutcome, RunState
 from extracts.services import rejected
 from extracts.services.rejected import RejectedRow, RejectedRowsGoneError
 from extracts.shown import page_of
@@ -47,10 +47,10 @@ def _of_table(request: HttpRequest, table: Table) -> SafeString:
         return mark_safe("")
     # A run that found nothing new has read nothing: what the last reading left out still counts.
     readings = Run.objects.filter(
-        table=table, state=RunState.SUCCEEDED, version_number=version.number, rejected_rows__gt=0
-    )
+        table=table, state=RunState.SUCCEEDED, version_number=version.number
+    ).exclude(outcome=RunOutcome.UNREAD)
     run = readings.order_by("-queued_at").first()
-    if run is None:
+    if run is None or not run.rejected_rows:
         return mark_safe("")
     return markup.stack(rejected_card(run), markup.link(page_of(run), "The run that did it"))
 

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from agnes_site.core import human, markup
 from agnes_site.core.markup import Tone
-from extracts.models import Run, RunState
+from extracts.models import Run, RunOutcome, RunState
 
 TONES = {
     RunState.QUEUED: Tone.PLAIN,
@@ -62,8 +62,15 @@ def _reason(run: Run) -> SafeString:
 
 
 def _told(run: Run) -> SafeString | str:
-    text = run.error_message[:160] or (run.phase if run.is_open else "") or set_aside(run)
+    text = run.error_message[:160] or (run.phase if run.is_open else "") or brought(run)
     return markup.faint(text) if text else ""
+
+
+def brought(run: Run) -> str:
+    """Return what there is to say of what a run has brought, if it was not just a new version."""
+    if run.outcome in ("", RunOutcome.NEW):
+        return set_aside(run)
+    return ", ".join(part for part in (run.get_outcome_display(), set_aside(run)) if part)
 
 
 def set_aside(run: Run) -> str:

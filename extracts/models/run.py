@@ -43,6 +43,14 @@ class RunTrigger(models.TextChoices):
     SYSTEM = "system", "By the system"
 
 
+class RunOutcome(models.TextChoices):
+    """What a run that succeeded has brought."""
+
+    NEW = "new", "A new version"
+    SAME = "same", "The same as before"
+    UNREAD = "unread", "Nothing new at the source"
+
+
 OPEN_STATES = (RunState.QUEUED, RunState.RUNNING)
 LOG_LIMIT = 20_000
 
@@ -82,6 +90,9 @@ class Run(UuidModel):
         "rejected", default=0, help_text="Rows that could not be read and were left out."
     )
     version_number = models.PositiveIntegerField(null=True)
+    outcome = models.CharField(
+        max_length=10, choices=RunOutcome.choices, blank=True, editable=False
+    )
     lease_until = models.DateTimeField(null=True)
     worker = models.CharField(max_length=200, blank=True)
     fencing = models.BigIntegerField(default=0)

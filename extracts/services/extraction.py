@@ -23,7 +23,7 @@ from catalog.services.versions import FencedOffError, TablePinnedError
 from extracts.engine import process
 from extracts.engine.process import ChildStoppedError
 from extracts.engine.publish import ValidatedPart
-from extracts.models import Run, RunKind, RunState, RunTrigger
+from extracts.models import Run, RunKind, RunOutcome, RunState, RunTrigger
 from extracts.services import (
     publication,
     regeneration,
@@ -107,7 +107,7 @@ def _extract(holding: Holding) -> None:
             holding.note(note)
         if answer["is_unchanged"]:
             holding.note("Nothing new at the source.")
-            _succeed(holding, run.table)
+            _succeed(holding, run.table, outcome=RunOutcome.UNREAD)
             return
         holding.check()
         holding.progress("publish", message="Storing and publishing.")
@@ -124,7 +124,8 @@ def _extract(holding: Holding) -> None:
     if is_new and run.source is not None:
         regeneration.request(run.source)
     run.table.refresh_from_db()
-    _succeed(holding, run.table, set_aside=set_aside)
+    outcome = RunOutcome.NEW if is_new else RunOutcome.SAME
+    _succeed(holding, run.table, outcome=outcome, set_aside=set_aside)
 
 
 def _is_paused(run: Run, table: Table) -> bool:
@@ -142,7 +143,7 @@ def _keep_rejected(holding: Holding, given: Mapping[str, Any] | None) -> int:
     return int(given["rows"])
 
 
-def _succeed(holding: Holding, table: Table, *, set_aside: int = 0) -> None:
+def _succeed(holding: Holding, table: Table, *, outcome: RunOutcome, set_aside: int = 0) -> None:
     publication.end_hold(table)
     version = table.current_version
     is_ours = holding.finish(
@@ -151,6 +152,7 @@ def _succeed(holding: Holding, table: Table, *, set_aside: int = 0) -> None:
         bytes=version.bytes if version else 0,
         version_number=version.number if version else None,
         rejected_rows=set_aside,
+        outcome=outcome,
     )
     if is_ours:
         scheduling.record_success(holding.run)

@@ -11,7 +11,7 @@ from agnes_site.web.overview import disk, freshness, happened, reading, state, w
 from agnes_site.web.overview.disk import Disk
 from catalog.models import IncidentKind, Table, TableVersion
 from catalog.services import incidents, lateness
-from extracts.models import Run, RunState
+from extracts.models import Run, RunOutcome, RunState
 from tests.bench.stock import company
 from tests.factories import (
     GroupFactory,
@@ -197,6 +197,8 @@ class TestDays:
             Run.objects.filter(pk=run.pk).update(
                 queued_at=now - timedelta(days=ago), rows=rows, bytes=rows * 10
             )
+        unread = ended(served, RunState.SUCCEEDED)
+        Run.objects.filter(pk=unread.pk).update(rows=999, bytes=999, outcome=RunOutcome.UNREAD)
         Run.objects.filter(pk=ended(served, RunState.FAILED).pk).update(
             queued_at=now - timedelta(days=3)
         )
@@ -204,7 +206,7 @@ class TestDays:
         days = work.days(now)
 
         assert len(days) == 14
-        assert (days[-1].succeeded, days[-1].rows, days[-1].bytes) == (1, 5, 50)
+        assert (days[-1].succeeded, days[-1].rows, days[-1].bytes) == (2, 5, 50)
         assert (days[-4].succeeded, days[-4].failed, days[-4].rows) == (1, 1, 7)
         assert sum(day.rows for day in days) == 12
 

@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 
 from access.models import AuditEvent
-from extracts.models import Run, RunState
+from extracts.models import Run, RunOutcome, RunState
 from extracts.services import extraction, rejected, runs
 from tests.factories import SourceFactory, TableFactory
 
@@ -119,6 +119,25 @@ class TestPages:
             assert "3,&lt;script&gt;alert(1)&lt;/script&gt;" in text
             assert HOSTILE not in text
             assert f"/api/runs/{run.pk}/rejected/download" in text
+
+    def test_of_a_table_forget_them_once_it_was_read_without_any(
+        self, table, folder, admin, client
+    ):
+        page = reverse("admin:catalog_table_change", args=[table.pk])
+        client.force_login(admin)
+        first = extracted(table)
+        Run.objects.create(
+            table=table, source=table.source, state=RunState.SUCCEEDED, outcome=RunOutcome.UNREAD,
+            version_number=first.version_number,
+        )  # fmt: skip
+        before = client.get(page).content.decode()
+        (folder / "orders.csv").write_text("id,amount\n1,10\n4,40\n")
+
+        clean = extracted(table)
+
+        assert [first.outcome, clean.outcome] == [RunOutcome.NEW, RunOutcome.SAME]
+        assert "2 rows set aside</h2>" in before
+        assert "2 rows set aside</h2>" not in client.get(page).content.decode()
 
     def test_list_how_many_a_run_set_aside(self, table, admin, client):
         extracted(table)

@@ -18,7 +18,7 @@ from agnes_site.core import charts, human, markup
 from agnes_site.core.charts import Column
 from agnes_site.core.markup import Tone
 from catalog.models import Table
-from extracts.models import Run, RunState
+from extracts.models import Run, RunOutcome, RunState
 
 _DAYS = 14
 _DAY = timedelta(days=1)
@@ -30,7 +30,7 @@ _TREND = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Day:
-    """What runs brought on one day."""
+    """What runs did on one day; rows and bytes are those of new versions."""
 
     day: date
     succeeded: int = 0
@@ -50,6 +50,7 @@ def days(now: datetime) -> list[Day]:
         ),
         output_field=IntegerField(),
     )
+    new = ~Q(outcome__in=(RunOutcome.SAME, RunOutcome.UNREAD))
     found = (
         Run.objects.filter(
             queued_at__gte=starts[0], state__in=(RunState.SUCCEEDED, RunState.FAILED)
@@ -60,8 +61,8 @@ def days(now: datetime) -> list[Day]:
         .annotate(
             succeeded=Count("pk", filter=Q(state=RunState.SUCCEEDED)),
             failed=Count("pk", filter=Q(state=RunState.FAILED)),
-            row_sum=Sum("rows"),
-            byte_sum=Sum("bytes"),
+            row_sum=Sum("rows", filter=new),
+            byte_sum=Sum("bytes", filter=new),
         )
     )
     by_day = {each["which"]: each for each in found}
@@ -100,7 +101,7 @@ def volume_card(found: Sequence[Day]) -> SafeString:
             )
             for day in found
         ],
-        sums_up=f"{human.plural(rows, 'row')} and {human.size(size)} in two weeks",
+        sums_up=f"New versions of {human.plural(rows, 'row')} and {human.size(size)} in two weeks",
     )
     return markup.card("Volume brought in", drawn)
 
