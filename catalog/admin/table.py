@@ -19,9 +19,10 @@ from agnes_site.core.admin import become, summary
 from agnes_site.core.errors import AgnesError
 from catalog import connectors, queries
 from catalog.admin import settings_form
-from catalog.admin.table_form import ABOUT, LINES, ORIGIN, UPKEEP, TableForm
+from catalog.admin.table_form import ABOUT, INCREMENTAL, LINES, ORIGIN, UPKEEP, TableForm
 from catalog.admin.table_page import TablePage
 from catalog.admin.timing import explained
+from catalog.connectors import QueryMode, SyncStrategy
 from catalog.models import Source, Table
 from catalog.services import registry
 
@@ -92,18 +93,27 @@ class TableAdmin(TablePage):
         values = obj.options if obj else {}
         fields = settings_form.form_fields(connector.table_schema, values)
         made = type("TableForm", (TableForm,), {**fields, "connector": connector})
-        return super().get_form(request, obj, change=change, **{**kwargs, "form": made})
+        form = super().get_form(request, obj, change=change, **{**kwargs, "form": made})
+        if (mode := form.base_fields.get("query_mode")) is not None:
+            mode.choices = [each for each in mode.choices if each[0] in connector.query_modes]
+        return form
 
     def get_fieldsets(self, request: HttpRequest, obj: Table | None = None) -> Any:
         """Return what it is, where it comes from, and how it is kept up."""
         connector = self._connector(request, obj)
-        settings = settings_form.names(connector.table_schema)
+        options = settings_form.names(connector.table_schema)
         first = ABOUT if obj else ("new_name", "source_table", *ABOUT)
         origin = ORIGIN if obj else ORIGIN[1:]
+        folded = [] if obj and obj.options else ["collapse"]
         return [
             (None, {"fields": first}),
-            ("Where it comes from", {"fields": (*origin, *settings)}),
-            ("How it is kept up", {"fields": UPKEEP}),
+            ("Where it comes from", {"fields": _fitting(origin, connector)}),
+            *(
+                [("How it is written there", {"fields": options, "classes": folded})]
+                if options
+                else []
+            ),
+            ("How it is kept up", {"fields": _fitting(UPKEEP, connector)}),
         ]
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -121,7 +131,8 @@ class TableAdmin(TablePage):
         refusal: AgnesError | None = getattr(request, "refusal", None)
         if refusal is not None:
             raise refusal
-        fields = {name: form.cleaned_data[name] for name in (*ABOUT, *ORIGIN, *UPKEEP)}
+        names = _fitting((*ABOUT, *ORIGIN, *UPKEEP), form.connector)
+        fields = {name: form.cleaned_data[name] for name in names}
         fields["options"] = form.settings
         fields["primary_key"] = fields["primary_key"] or []
         if change:
@@ -174,3 +185,15 @@ class TableAdmin(TablePage):
     def _connector(self, request: HttpRequest, obj: Table | None) -> connectors.Connector:
         source = obj.source if obj else self._chosen_source(request)
         return connectors.get(source.source_type if source else "files")
+
+
+def _fitting(names: Sequence[str], connector: connectors.Connector) -> list[str]:
+    """Return those of the fields that have a meaning for tables of a connector."""
+    without: set[str] = set()
+    if len(connector.query_modes) == 1:
+        without |= {"query_mode"}
+    if QueryMode.MATERIALIZED not in connector.query_modes:
+        without |= {"source_query"}
+    if SyncStrategy.INCREMENTAL not in connector.sync_strategies:
+        without |= set(INCREMENTAL)
+    return [name for name in names if name not in without]

@@ -15,10 +15,10 @@ from catalog.models import Table
 ABOUT = ("display_name", "description", "owner", "folder", "server_only")
 ORIGIN = ("source_table", "bucket", "query_mode", "source_query", "primary_key")
 LINES = {"description": 3, "source_query": 8, "primary_key": 1}
-UPKEEP = (
+INCREMENTAL = (
     "sync_strategy", "incremental_column", "incremental_window_days", "max_history_days",
-    "sync_schedule", "is_paused", "drift_policy",
 )  # fmt: skip
+UPKEEP = (*INCREMENTAL, "sync_schedule", "is_paused", "drift_policy")
 
 DRIFT = [
     (DriftPolicy.EVOLVE, "Evolve: take the columns as they come"),

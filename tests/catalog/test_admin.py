@@ -269,11 +269,20 @@ class TestTablePages:
         assert sales.stamp != stamp
 
     def test_show_a_refused_query_mode_at_its_field(self, pages):
-        table = TableFactory()
+        table = TableFactory(source__source_type="external", source__config={})
 
-        response = pages.post(page_of(table), form_of(table, query_mode="remote"))
+        response = pages.post(page_of(table), form_of(table, query_mode="materialized"))
 
         assert list(response.context["adminform"].form.errors) == ["query_mode"]
+
+    def test_ask_only_what_the_connector_can_do(self, pages):
+        files = text_of(pages.get(page_of(TableFactory())))
+        source = SourceFactory(source_type="sqlite", config={"path": "/data/shop.db"})
+        sqlite = text_of(pages.get(page_of(TableFactory(source=source))))
+
+        for name in ("query_mode", "source_query", "sync_strategy", "incremental_column"):
+            assert f'name="{name}"' not in files
+            assert f'name="{name}"' in sqlite
 
     def test_describe_a_column(self, pages):
         table = TableFactory(name="orders")
