@@ -16,7 +16,6 @@ from django.utils.safestring import SafeString
 
 from agnes_site.core import human, markup
 from catalog import panels
-from catalog.connectors import QueryMode
 from catalog.models import Source, Table
 from catalog.panels import Action, ListColumn, Panel, Trial
 from extracts import finding, rejected_panel, table_panels
@@ -44,7 +43,7 @@ def register_all() -> None:
 
 def _extract_source(request: HttpRequest, source: Source) -> HttpResponse:
     by: Any = request.user
-    tables = source.tables.exclude(query_mode=QueryMode.REMOTE).select_related("source")
+    tables = source.tables.with_copies().filter(is_pinned=False).select_related("source")
     asked = [runs.request_run(table=table, by=by) for table in tables]
     new = sum(is_new for _, is_new in asked)
     messages.success(request, f"Asked for {human.plural(new, 'run')}.")
@@ -52,7 +51,7 @@ def _extract_source(request: HttpRequest, source: Source) -> HttpResponse:
 
 
 def _has_tables(source: Source) -> bool:
-    return source.tables.exists()
+    return source.tables.with_copies().exists()
 
 
 def _runs_of_source(request: HttpRequest, source: Source) -> SafeString:

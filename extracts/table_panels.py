@@ -36,11 +36,14 @@ def register() -> None:
     panels.tables.add(
         Action(
             key="extract", label="Extract now", icon="sync", is_main=True, do=_extract,
-            fits=lambda table: table.query_mode != QueryMode.REMOTE, part="facts",
+            fits=lambda table: table.query_mode != QueryMode.REMOTE and not table.is_pinned,
+            part="facts",
         ),
         Action(
             key="extract_full", label="Extract in full", icon="restart_alt", do=_extract_in_full,
-            fits=lambda table: table.sync_strategy == SyncStrategy.INCREMENTAL, part="facts",
+            fits=lambda table: table.sync_strategy == SyncStrategy.INCREMENTAL
+            and not table.is_pinned,
+            part="facts",
         ),
         Action(key="cancel", label="Cancel", do=_cancel, fits=lambda table: False),
         Panel(key="durations", render=_durations, section="state"),

@@ -7,9 +7,10 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
+from agnes_site.core import human
 from agnes_site.core.admin import Admin, summary
 from agnes_site.core.errors import InvalidInputError
-from catalog.models import Source
+from catalog.models import Source, Table
 from catalog.services import removal
 
 _LISTED = 100
@@ -36,7 +37,8 @@ class Removal(Admin):
         if source is not None:
             tables = source.tables.select_related("current_version").order_by("name")
             total = tables.count()
-            context |= {"tables": tables[:_LISTED], "total": total, "hidden": total - _LISTED}
+            listed = [(table, _rows(table)) for table in tables[:_LISTED]]
+            context |= {"tables": listed, "total": total, "hidden": total - _LISTED}
         return super().delete_view(request, object_id, context)
 
     def delete_model(self, request: HttpRequest, obj: Source) -> None:
@@ -50,3 +52,8 @@ class Removal(Admin):
     def goes_with(self, obj: Source) -> Sequence[str]:
         """Say what else is gone."""
         return summary(obj.tables.count(), "table")
+
+
+def _rows(table: Table) -> str:
+    version = table.current_version
+    return human.plural(version.rows, "row") if version else ""
