@@ -31,10 +31,15 @@ class StorageFailedError(AgnesError):
 
 def as_storage_error(error: OSError) -> AgnesError:
     """Return what a failure of the operating system means for a person."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_disk_full(error):
         return StorageFullError("There is no space left for the data.")
     name = Path(error.filename).name if error.filename else "a file"
     return StorageFailedError(f"{name} cannot be used: {error.strerror or error}.")
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Say whether something failed because the disk, or somebody's share of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def as_database_error(error: Exception) -> AgnesError | None:

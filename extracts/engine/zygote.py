@@ -24,12 +24,12 @@ import duckdb
 
 from agnes_site.core import failpoints
 from agnes_site.core.errors import AgnesError, UpstreamError
+from extracts.engine import failures
 from extracts.engine.scrubbing import Scrubber, ScrubbingFormatter
 
 _PR_SET_PDEATHSIG = 1
 # What of a result is meant for people.
 _TEXTS = ("message", "details", "notes")
-logger = logging.getLogger(__name__)
 
 
 class Channel:
@@ -111,29 +111,8 @@ def _answer(channel: Channel, job: dict[str, Any], scrubber: Scrubber) -> None:
     function: Callable[..., Any] = getattr(import_module(module), name)
     try:
         answer = {"result": _for_people(function(job["arguments"], report), scrubber)}
-    except AgnesError as error:
-        answer = {"error": scrubber.value(_as_json(error))}
-    except (MemoryError, duckdb.OutOfMemoryException):
-        answer = {
-            "error": {
-                "code": "memory_exceeded",
-                "status": 500,
-                "message": "The work needs more memory than one run may use.",
-                "hint": "Bring fewer rows or columns in one run, or raise AGNES_RUN_MEMORY_BYTES.",
-                "details": {},
-            }
-        }
-    except Exception as error:
-        logger.exception("A job failed unexpectedly")
-        answer = {
-            "error": {
-                "code": "internal_error",
-                "status": 500,
-                "message": f"The work failed unexpectedly ({type(error).__name__}).",
-                "hint": "The log of the worker has the details.",
-                "details": {},
-            }
-        }
+    except Exception as error:  # noqa: BLE001  it goes no further than this process
+        answer = {"error": scrubber.value(_as_json(failures.as_error(error)))}
     channel.send(answer)
 
 

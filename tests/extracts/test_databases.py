@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 from django.urls import reverse
 
+from agnes_site.core.storage import Layout
 from catalog import queries
 from catalog.models import Table
 from extracts.models import Run, RunState
@@ -141,3 +142,30 @@ class TestIncrementalTable:
         admin_api.post("/api/sync/trigger?full=true", ["orders"], **JSON)
 
         assert Run.objects.get().is_full
+
+
+class TestFullDisk:
+    @pytest.fixture
+    def layout(self, small_disk, settings):
+        """Everything that the server keeps is on a small disk."""
+        settings.LAYOUT = Layout(root=small_disk, state=small_disk / "state")
+        settings.LAYOUT.create()
+        return settings.LAYOUT
+
+    def test_keeps_the_last_version_until_there_is_room(self, register, execute, layout):
+        register(primary_key=["name"])
+        first = extracted()
+        execute("""
+            WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n LIMIT 50000)
+            INSERT INTO orders SELECT i, hex(randomblob(24)), '2024-06-03 10:00:00' FROM n
+        """)
+
+        failed = extracted()
+        execute("DELETE FROM orders WHERE id > 10")
+        again = extracted()
+
+        assert (failed.state, failed.error_code) == (RunState.FAILED, "storage_full")
+        assert "DATA_DIR" in failed.error_hint
+        assert (first.version_number, again.version_number) == (1, 2)
+        assert again.rows == 3
+        assert not any(layout.tmp.iterdir())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def _with_flag(relation: Relation, name: str, condition: str) -> Relation:
         expression=f"CASE WHEN {condition} THEN 1 ELSE 0 END",
         cast="{}::INTEGER = 1",
     )
-    return Relation(label=relation.label, origin=relation.origin, columns=(*relation.columns, flag))
+    return replace(relation, columns=(*relation.columns, flag))
 
 
 def _free_name(relation: Relation) -> str:

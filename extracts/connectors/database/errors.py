@@ -75,11 +75,11 @@ class SourceBusyError(UpstreamError):
     hint = "Run again in a while, or let fewer tables of this source be extracted at once."
 
 
-class StorageFullError(UpstreamError):
-    """The disk of this server is full."""
+class SourceFailedError(UpstreamError):
+    """The database gives up for a reason of its own; the message has its words."""
 
-    code = "scratch_full"
-    hint = "Make room below DATA_DIR, then run again."
+    code = "source_failed"
+    hint = "Ask who runs the database what it says; the run is worth another try."
 
 
 class CursorTypeError(InvalidInputError):

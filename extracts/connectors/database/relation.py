@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -42,6 +42,7 @@ class Relation:
     label: str
     origin: str
     columns: tuple[SourceColumn, ...]
+    is_query: bool = False
 
     def __post_init__(self) -> None:
         check_names([column.name for column in self.columns])
@@ -88,7 +89,7 @@ class Relation:
     def only(self, names: tuple[str, ...]) -> Relation:
         """Return the same relation with some of its columns."""
         kept = tuple(column for column in self.columns if column.name in names)
-        return Relation(label=self.label, origin=self.origin, columns=kept)
+        return replace(self, columns=kept)
 
 
 def duckdb_select(relation: Relation, upstream: str) -> str:

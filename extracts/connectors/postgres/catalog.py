@@ -11,9 +11,14 @@ from typing import Any
 from agnes_site.core import slugs
 from agnes_site.core.sql import quote_identifier, quote_literal
 from catalog.connectors import TableSpec
-from extracts.connectors.database.errors import UpstreamMissingError
+from extracts.connectors.database.errors import (
+    QueryRefusedError,
+    SourceFailedError,
+    UpstreamMissingError,
+)
 from extracts.connectors.database.relation import Relation, SourceColumn
 from extracts.connectors.postgres.connection import Postgres
+from extracts.connectors.postgres.explaining import right_missing
 from extracts.connectors.postgres.types import PostgresType, resolved, source_column
 
 _COLUMNS = """
@@ -74,6 +79,15 @@ AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
 """
 
 
+_TABLE = """
+SELECT c.oid::bigint AS relation,
+       pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS may_enter,
+       pg_catalog.has_any_column_privilege(c.oid, 'SELECT') AS may_read
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = {schema} AND c.relname = {name} AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Column:
     name: str
@@ -123,22 +137,26 @@ def table_relation(
 
     Raises:
         UpstreamMissingError: there is none.
+        RightMissingError: the user may not read it.
     """
-    label = f"{schema}.{name}"
-    rows = upstream.values(
-        "SELECT c.oid::bigint AS relation FROM pg_catalog.pg_class c "  # noqa: S608  quoted
-        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-        f"WHERE n.nspname = {quote_literal(schema)} AND c.relname = {quote_literal(name)} "
-        "AND c.relkind IN ('r', 'v', 'm', 'f', 'p')"
-    )
+    label, place = f"{schema}.{name}", f"{quote_identifier(schema)}.{quote_identifier(name)}"
+    rows = upstream.values(_TABLE.format(schema=quote_literal(schema), name=quote_literal(name)))
     if not rows:
         raise UpstreamMissingError(f"The database has no table {label}.", table=label)
-    relation = int(str(rows[0][0]))
+    relation, may_enter, may_read = int(str(rows[0][0])), *rows[0][1:]
+    user = upstream.config.user
+    if not may_enter:
+        raise right_missing(
+            f"The user {user} may not look into the schema {schema}.",
+            "USAGE ON SCHEMA", quote_identifier(schema), user,
+        )  # fmt: skip
+    if not may_read:
+        raise right_missing(f"The user {user} may not read {label}.", "SELECT ON", place, user)
     columns = _columns(upstream, [relation])[relation]
     types = _types(upstream, (column.type for column in columns))
     return Relation(
         label=label,
-        origin=f"{quote_identifier(schema)}.{quote_identifier(name)}",
+        origin=place,
         columns=tuple(_source_column(each, types, as_text) for each in columns),
     )
 
@@ -151,13 +169,18 @@ def query_relation(upstream: Postgres, sql: str, *, as_text: Sequence[str] = ())
         RightMissingError, UpstreamMissingError: it names what is not there for this user.
     """
     sql = sql.strip()
-    with upstream.explained():
-        described = upstream.connection.execute(
-            f"SELECT * FROM {upstream.run(sql)} LIMIT 0"  # noqa: S608  quoted
-        ).description
-    sql = sql.rstrip("; \n\t")
-    names = [str(each[0]) for each in described or ()]
-    kinds = _kinds(upstream, sql, names)
+    try:
+        with upstream.explained():
+            described = upstream.connection.execute(
+                f"SELECT * FROM {upstream.run(sql)} LIMIT 0"  # noqa: S608  quoted
+            ).description
+        sql = sql.rstrip("; \n\t")
+        names = [str(each[0]) for each in described or ()]
+        kinds = _kinds(upstream, sql, names)
+    except SourceFailedError as error:
+        # In whatever language it says so: nothing else than the query was looked at.
+        hint = None if upstream.is_english else error.hint
+        raise QueryRefusedError(error.message, hint=hint) from None
     modifiers = [_decimal_modifier(each[1]) for each in described or ()]
     types = _types(upstream, kinds)
     columns = tuple(
@@ -167,7 +190,9 @@ def query_relation(upstream: Postgres, sql: str, *, as_text: Sequence[str] = ())
         )
         for name, kind, modifier in zip(names, kinds, modifiers, strict=True)
     )  # fmt: skip
-    return Relation(label="the query", origin=f"({sql}\n) AS source_query", columns=columns)
+    return Relation(
+        label="the query", origin=f"({sql}\n) AS source_query", columns=columns, is_query=True
+    )
 
 
 def _kinds(upstream: Postgres, sql: str, names: Sequence[str]) -> list[int]:

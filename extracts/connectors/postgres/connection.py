@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +29,9 @@ _TIMES = {"timestamptz": "now()", "timestamp": "(now() AT TIME ZONE 'UTC')", "da
 _ORDERED = {"int2", "int4", "int8", "numeric", "oid", "uuid"}
 _TEXTS = {"text", "varchar", "bpchar", "name"}
 
+# Languages of messages: "C", "C.UTF-8", "en_GB.UTF-8", "English_United States.1252".
+_ENGLISH = re.compile(r"C(\..*)?|POSIX|en.*", re.IGNORECASE)
+
 _AUTHORITIES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -41,6 +45,7 @@ class Postgres(Upstream):
     def __init__(self, connection: duckdb.DuckDBPyConnection, config: PostgresConfig) -> None:
         self.connection = connection
         self.config = config
+        self.is_english = False
 
     def run(self, sql: str) -> str:
         """Return DuckDB's table function for a query of PostgreSQL."""
@@ -48,7 +53,9 @@ class Postgres(Upstream):
 
     def explain(self, error: Exception, relation: Relation | None = None) -> AgnesError:
         """Say what a failure means."""
-        return explaining.explained(str(error), config=self.config, relation=relation)
+        return explaining.explained(
+            str(error), config=self.config, is_english=self.is_english, relation=relation
+        )
 
     def compared(self, column: SourceColumn) -> str:
         """Return SQL for a cursor as it is compared: texts by their bytes."""
@@ -88,6 +95,9 @@ class Postgres(Upstream):
         """Return the largest value of a cursor; times that are yet to come do not count."""
         value, quoted = self.compared(column), quote_identifier(column.name)
         limit = f" AND {value} <= {_TIMES[column.kind]}" if column.kind in _TIMES else ""
+        if column.kind == "numeric":
+            # It sorts behind every number: nothing would ever be newer.
+            limit = f" AND {value} <> 'NaN'"
         rows = self.values(
             f"SELECT ({quoted})::text AS newest FROM {relation.origin} "  # noqa: S608  quoted
             f"WHERE {quoted} IS NOT NULL{limit} ORDER BY {value} DESC LIMIT 1"
@@ -125,7 +135,9 @@ def connected(
             )
             connection.execute("BEGIN")
         try:
-            upstream.values(f"SELECT {', '.join(_settings(config))}")
+            asked = [*_settings(config), "current_setting('lc_messages') AS language"]
+            language = str(upstream.values(f"SELECT {', '.join(asked)}")[0][-1])
+            upstream.is_english = _ENGLISH.fullmatch(language) is not None
             yield upstream
         finally:
             # Left to the end of the connection, it ends the process if the server is gone.

@@ -40,10 +40,10 @@ class _Reading:
     is_sortable: bool = False
 
 
-# A cast that fails, with a text that :mod:`explaining` knows. It depends on the row, so that
-# PostgreSQL does not try it beforehand.
-UNREADABLE = "agnes cannot read "
-_REFUSAL = "({label} || left({}::text, 60))::bigint"
+# A cast that fails, with a text that :mod:`explaining` knows between whatever quotes the server
+# puts. It depends on the row, so that PostgreSQL does not try it beforehand.
+UNREADABLE, END = "agnes cannot read ", " (agnes)"
+_REFUSAL = f"({{label}} || left({{}}::text, 60) || {quote_literal(END)})::bigint"
 
 _TEXT = _Reading(type="VARCHAR", expression="{}::text")
 _JSON = _Reading(type="JSON", expression="to_jsonb({})::text")

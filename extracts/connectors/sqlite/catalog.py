@@ -110,7 +110,7 @@ def query_relation(
     names = [str(each[0]) for each in described or ()]
     found = _found(upstream, origin, names, sample)
     columns = tuple(_column(name, found[name], True, as_text) for name in names)
-    return Relation(label="the query", origin=origin, columns=columns)
+    return Relation(label="the query", origin=origin, columns=columns, is_query=True)
 
 
 def _column(name: str, kind: str, nullable: bool, as_text: Sequence[str]) -> SourceColumn:

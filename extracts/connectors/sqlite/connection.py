@@ -11,12 +11,12 @@ import duckdb
 
 from agnes_site.core.errors import AgnesError, UpstreamError
 from agnes_site.core.sql import quote_literal
+from agnes_site.core.storage import StorageFullError
 from extracts.connectors.database.errors import (
     CursorTypeError,
     QueryRefusedError,
     SourceBusyError,
     SourceUnreachableError,
-    StorageFullError,
     UpstreamMissingError,
     ValueUnreadableError,
 )
@@ -49,7 +49,8 @@ _MEANINGS: tuple[tuple[str, type[AgnesError], str], ...] = (
      "Check that the server may read the file and, where it is in WAL mode, write its folder."),
     ("readonly database", QueryRefusedError, ""),
     ("No space left", StorageFullError, ""),
-    ("disk is full", StorageFullError, ""),
+    ("disk is full", StorageFullError,
+     "SQLite sorts in /var/tmp or /tmp of this server: free some space there, then run again."),
     ("no such table", UpstreamMissingError, ""),
     ("no such column", UpstreamMissingError, ""),
     ("has duplicate column name", QueryRefusedError,
@@ -125,6 +126,9 @@ class Sqlite(Upstream):
         limit = ""
         if column.kind in _TIMES:
             limit = f" AND {value} <= strftime('%Y-%m-%d %H:%M:%S', 'now')"
+        if column.kind == "BIGINT":
+            # A text would sort behind every number; reading its row says what is wrong with it.
+            limit = f" AND typeof({value}) = 'integer'"
         rows = self.values(
             f"SELECT {value} AS newest FROM {relation.origin} "  # noqa: S608  quoted
             f"WHERE {value} IS NOT NULL{limit} ORDER BY {value} DESC LIMIT 1"

@@ -147,6 +147,17 @@ def test_does_not_follow_a_cursor_into_the_future(follow):
     assert table.state["cursor"].startswith("2024-06-09")
 
 
+def test_does_not_follow_a_cursor_that_is_no_number(follow):
+    table = follow(incremental_column="version")
+    table.execute("ALTER TABLE t ADD version numeric; UPDATE t SET version = id")
+    table.execute("INSERT INTO t VALUES (4, 'odd', NULL, false, 'NaN')")
+    table.run()
+    table.execute("INSERT INTO t VALUES (5, 'new', NULL, false, 5)")
+
+    assert (5, "new") in table.run()
+    assert table.state["cursor"] == "5"
+
+
 @pytest.mark.parametrize(
     "change",
     ["TRUNCATE t", "TRUNCATE t; INSERT INTO t VALUES (7, 'again', '2024-06-01')",

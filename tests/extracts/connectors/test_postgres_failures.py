@@ -10,17 +10,20 @@ import traceback
 import pytest
 
 from agnes_site.core.errors import AgnesError
+from agnes_site.core.storage import StorageFullError
 from catalog import connectors
 from catalog.connectors import ExtractRequest, TableRequest
 from extracts.connectors.database.errors import (
     EncryptionError,
     RightMissingError,
     SignInRefusedError,
+    SourceFailedError,
     SourceInterruptedError,
     SourceTimeoutError,
     SourceUnreachableError,
     UpstreamMissingError,
 )
+from extracts.connectors.postgres import explaining
 from extracts.engine.candidate import Candidate
 from tests.extracts.connectors.postgres_server import PASSWORD
 
@@ -144,6 +147,63 @@ def test_names_the_grant_that_is_missing(connector, server, tmp_path):
         reading(connector, server, "pgbench_tellers", tmp_path / "run", user="nobody")
 
     assert 'GRANT SELECT ON "public"."pgbench_tellers" TO "nobody"' in caught.value.hint
+
+
+def test_names_the_right_whatever_columns_the_table_has(connector, server, tmp_path):
+    """The query of such a column holds the very words by which unreadable values are known."""
+    server.execute(
+        "DROP VIEW IF EXISTS behind; DROP TABLE IF EXISTS prices;"
+        "CREATE TABLE prices (price numeric(9,2)); REVOKE SELECT ON prices FROM reader;"
+        "CREATE VIEW behind WITH (security_invoker) AS TABLE prices;"
+        "GRANT SELECT ON behind TO reader"
+    )
+
+    with pytest.raises(RightMissingError, match=r"may not read public\.prices"):
+        reading(connector, server, "prices", tmp_path / "run")
+    with pytest.raises(RightMissingError, match="permission denied for table prices"):
+        reading(connector, server, "behind", tmp_path / "run")
+
+
+def test_names_the_right_for_a_function_of_a_query(connector, server):
+    server.execute(
+        "CREATE OR REPLACE FUNCTION answer() RETURNS int LANGUAGE sql AS 'SELECT 42';"
+        "REVOKE ALL ON FUNCTION answer FROM public"
+    )
+    config = connector.config_schema(
+        host="127.0.0.1", port=server.port, database="shop", user="reader"
+    )
+
+    with pytest.raises(RightMissingError) as caught:
+        connector.check_query(config, {"password": PASSWORD}, "SELECT answer()")
+
+    assert 'GRANT EXECUTE ON FUNCTION "answer" TO "reader"' in caught.value.hint
+
+
+def test_tells_a_failure_inside_of_a_view_as_it_is(connector, server, tmp_path):
+    server.execute(
+        "CREATE OR REPLACE VIEW broken AS SELECT 1 / (tid - tid) AS n FROM pgbench_tellers;"
+        "GRANT SELECT ON broken TO reader"
+    )
+
+    with pytest.raises(SourceFailedError, match=r"while reading public\.broken: division by zero"):
+        reading(connector, server, "broken", tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ('could not write to file "/data/tmp/spill": No space left on device', StorageFullError),
+        (
+            'Failed to fetch header for COPY: ERROR:  could not write to file "base/pgsql_tmp/1": '
+            "No space left on device",
+            SourceFailedError,
+        ),
+    ],
+)
+def test_tells_whose_disk_is_full(connector, said, error):
+    config = connector.config_schema(host="db.example.com", database="shop", user="reader")
+
+    assert isinstance(explaining.explained(f"IO Error: {said}", config=config), error)
 
 
 def test_waits_for_a_locked_table_only_so_long(connector, server, tmp_path):

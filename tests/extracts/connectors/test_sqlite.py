@@ -296,36 +296,57 @@ def test_refuses_what_is_no_query(connector, config, execute, query, bring):
     assert bring(request("t"))[1] == [("1",)]
 
 
-def test_follows_changes_and_compares_keys(connector, config, execute, tmp_path):
+@pytest.fixture
+def follow(connector, config, tmp_path):
+    """Bring the table ``t`` twice, by what ``between`` changes; return rows and notes."""
+    connector._now = lambda: datetime(2024, 6, 10, tzinfo=UTC)
+
+    def run(between, *, cursor: str = "at", **options):
+        fields = {"primary_key": ("id",), "incremental_column": cursor, "options": options}
+        first = Candidate(tmp_path / "first")
+        wanted = ExtractRequest(table=request("t", **fields))
+        result = connector.extract(config, {}, wanted, first)
+        part = validate(result.parts[0].path, expected_rows=result.parts[0].rows)
+        between()
+        wanted = ExtractRequest(
+            table=request("t", known_columns=part.columns, **fields),
+            mode=ExtractMode.INCREMENTAL, state=result.state,
+            current=(CurrentPart(key="", path=part.path),),
+        )  # fmt: skip
+        result = connector.extract(config, {}, wanted, Candidate(tmp_path / "second"))
+        with duckdb.connect() as reader:
+            rows = reader.execute(f"SELECT id, name FROM '{result.parts[0].path}'").fetchall()
+        return rows, result.notes
+
+    return run
+
+
+def test_follows_changes_and_compares_keys(execute, follow):
     execute("""
         CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, at TIMESTAMP);
         INSERT INTO t VALUES (1, 'a', '2024-06-01 10:00:00'), (2, 'b', '2024-06-02 10:00:00')
     """)
-    connector._now = lambda: datetime(2024, 6, 10, tzinfo=UTC)
-    fields = {
-        "primary_key": ("id",), "incremental_column": "at", "options": {"deletes": "compare_keys"}
-    }  # fmt: skip
 
-    def run(number: int, **more):
-        out = Candidate(tmp_path / f"run{number}")
-        known = more.pop("known", ())
-        table = request("t", known_columns=known, **fields)
-        result = connector.extract(config, {}, ExtractRequest(table=table, **more), out)
-        part = validate(result.parts[0].path, expected_rows=result.parts[0].rows)
-        with duckdb.connect() as reader:
-            return result, part, reader.execute(f"SELECT id, name FROM '{part.path}'").fetchall()
+    rows, notes = follow(
+        lambda: execute("""
+            UPDATE t SET name = 'B', at = '2024-06-03 10:00:00' WHERE id = 2;
+            DELETE FROM t WHERE id = 1
+        """),
+        deletes="compare_keys",
+    )
 
-    result, part, _ = run(1)
-    execute("UPDATE t SET name = 'B', at = '2024-06-03 10:00:00' WHERE id = 2")
-    execute("DELETE FROM t WHERE id = 1")
-
-    result, _, rows = run(
-        2, mode=ExtractMode.INCREMENTAL, state=result.state, known=part.columns,
-        current=(CurrentPart(key="", path=part.path),),
-    )  # fmt: skip
-
-    assert "Merged" in result.notes[-1]
+    assert "Merged" in notes[-1]
     assert rows == [(2, "B")]
+
+
+def test_names_a_cursor_that_is_no_number(execute, follow):
+    execute("""
+        CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, version INTEGER);
+        INSERT INTO t VALUES (1, 'a', 1)
+    """)
+
+    with pytest.raises(ValueUnreadableError, match=r"column version is BIGINT .* 'later'"):
+        follow(lambda: execute("INSERT INTO t VALUES (2, 'b', 'later')"), cursor="version")
 
 
 def test_says_what_is_wrong_with_text_that_is_no_unicode(bring, execute):

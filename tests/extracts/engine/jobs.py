@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -50,6 +51,18 @@ def eat(arguments, report):
 def eat_in_duckdb(arguments, report):
     with duckdb.connect(config={"memory_limit": "1MB", "temp_directory": ""}) as connection:
         connection.execute("SELECT list(i) FROM range(10000000) AS t(i)").fetchall()
+
+
+def fill_disk(arguments, report):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def spill(arguments, report):
+    config = {"memory_limit": "16MB", "threads": 1, "temp_directory": arguments["folder"]}
+    with duckdb.connect(config=config) as connection:
+        # By default it is what is free on the disk.
+        connection.execute("SET max_temp_directory_size = '1MB'")
+        connection.execute("SELECT hash(i) AS h FROM range(4000000) AS t(i) ORDER BY h").fetchall()
 
 
 def sleep(arguments, report):

@@ -98,6 +98,13 @@ class TestRun:
 
         assert caught.value.code == "memory_exceeded"
 
+    @pytest.mark.parametrize("function", ["fill_disk", "spill"])
+    def test_says_so_when_the_disk_is_full(self, function, tmp_path):
+        with pytest.raises(process.ChildFailedError) as caught:
+            _run(function, arguments={"folder": str(tmp_path)})
+
+        assert (caught.value.code, caught.value.status) == ("storage_full", 507)
+
     def test_ends_a_child_that_takes_too_long(self):
         seen = []
 

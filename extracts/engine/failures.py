@@ -1,0 +1,42 @@
+"""What a failure means that nobody in a child process foresaw."""
+
+from __future__ import annotations
+
+import logging
+
+import duckdb
+
+from agnes_site.core.errors import AgnesError
+from agnes_site.core.storage import StorageFullError, is_disk_full
+
+# DuckDB has words instead of numbers; the second one limits itself to what is free on the disk.
+_DISK_FULL = ("No space left on device", "max_temp_directory_size")
+logger = logging.getLogger(__name__)
+
+
+class MemoryExceededError(AgnesError):
+    """The work needs more memory than one run may use."""
+
+    code = "memory_exceeded"
+    hint = "Bring fewer rows or columns in one run, or raise AGNES_RUN_MEMORY_BYTES."
+
+
+def as_error(error: Exception) -> AgnesError:
+    """Return what a person is told; what is a riddle to us too goes into the log."""
+    if isinstance(error, AgnesError):
+        return error
+    if _is_disk_full(error):
+        return StorageFullError("There is no space left for the data.")
+    if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
+        return MemoryExceededError("The work needs more memory than one run may use.")
+    logger.error("A job failed unexpectedly", exc_info=error)
+    return AgnesError(
+        f"The work failed unexpectedly ({type(error).__name__}).",
+        hint="The log of the worker has the details.",
+    )
+
+
+def _is_disk_full(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return is_disk_full(error)
+    return isinstance(error, duckdb.Error) and any(words in str(error) for words in _DISK_FULL)
