@@ -69,10 +69,10 @@ def stored_file(layout, content: bytes, *, key: str = "", rows: int = 1) -> Stor
     return StoredPart(key=key, sha256=sha256, md5=md5, bytes=len(content), rows=rows)
 
 
-def parquet_bytes(table: pa.Table) -> bytes:
+def parquet_bytes(table: pa.Table, **options) -> bytes:
     """A real Parquet file."""
     sink = io.BytesIO()
-    pq.write_table(table, sink)
+    pq.write_table(table, sink, **options)
     return sink.getvalue()
 
 

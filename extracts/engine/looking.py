@@ -25,6 +25,7 @@ class _Figures:
     nulls: int | None = 0
     low: Any = None
     high: Any = None
+    is_bounded: bool = True
 
     def add(self, said: Any) -> None:
         """Count in what one row group says of the column."""
@@ -35,6 +36,14 @@ class _Figures:
         if said is not None and said.has_min_max:
             self.low = said.min if self.low is None else min(self.low, said.min)
             self.high = said.max if self.high is None else max(self.high, said.max)
+        elif said is None or said.num_values:
+            # Very long values have no bounds in the footer; those of the others are not all.
+            self.is_bounded = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is known of the column as a whole."""
+        low, high = (self.low, self.high) if self.is_bounded else (None, None)
+        return {"nulls": self.nulls, "low": _bound(low), "high": _bound(high)}
 
 
 def first_rows(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
@@ -73,10 +82,7 @@ def figures(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
             _add(file, found)
     return {
         "rows": rows,
-        "columns": {
-            name: {"nulls": each.nulls, "low": _bound(each.low), "high": _bound(each.high)}
-            for name, each in found.items()
-        },
+        "columns": {name: each.as_json() for name, each in found.items()},
     }
 
 

@@ -85,6 +85,16 @@ class TestFigures:
         assert found["price"].low == "1.50"
         assert "tags" not in found
 
+    def test_tell_no_bounds_where_those_of_some_rows_are_unknown(self, layout, db):
+        table = TableFactory()
+        rows = pa.table({"text": ["a", "b", "z" * 10_000], "n": [1, 2, None]})
+        publish(table, stored_file(layout, parquet_bytes(rows, row_group_size=1)))
+
+        found = previewing.figures(table)
+
+        assert (found["text"].low, found["text"].high) == (None, None)
+        assert (found["n"].low, found["n"].high) == ("1", "2")
+
     def test_are_asked_for_once(self, table, layout):
         first = previewing.figures(table)
         for file in layout.store.rglob("*.parquet"):
