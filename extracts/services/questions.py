@@ -80,7 +80,12 @@ def ask(
         _answer(question.pk, work)
         question.refresh_from_db()
     else:
-        threading.Thread(target=_in_thread, args=(question.pk, work), daemon=True).start()
+        try:
+            threading.Thread(target=_in_thread, args=(question.pk, work), daemon=True).start()
+        except RuntimeError:  # the process may have no more threads
+            _places.release()
+            question.delete()
+            raise
     return question
 
 
