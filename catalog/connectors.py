@@ -314,6 +314,8 @@ class Connector(ABC):
     source_type: ClassVar[str]
     display_name: ClassVar[str]
     aliases: ClassVar[frozenset[str]] = frozenset()
+    # The bucket of tables that name none, as :meth:`discover` names it.
+    default_bucket: ClassVar[str] = ""
     query_modes: ClassVar[frozenset[QueryMode]] = frozenset({QueryMode.LOCAL})
     sync_strategies: ClassVar[frozenset[SyncStrategy]] = frozenset({SyncStrategy.FULL_REFRESH})
     # What has to be set of an incremental table, by the names of the table's fields.

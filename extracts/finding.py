@@ -14,7 +14,7 @@ from django.urls import reverse
 from access.models import ADMIN, EVERYONE, Group, User
 from catalog import connectors
 from catalog.admin.source_steps import steps
-from catalog.connectors import Capability
+from catalog.connectors import Capability, QueryMode
 from catalog.models import Folder, Source
 from catalog.services.secrets import NewSecret
 from extracts.models import Question
@@ -47,6 +47,7 @@ def find_tables(request: HttpRequest, source: Source) -> HttpResponse:
         "table_url": reverse("admin:catalog_table_change", args=[_NOBODY]),
         "run_url": reverse("admin:extracts_run_change", args=[_NOBODY]),
         "tables_url": f"{reverse('admin:catalog_table_changelist')}?source__id__exact={source.pk}",
+        "can_stay": QueryMode.REMOTE in connector.query_modes,
         "can_preview": Capability.PREVIEW in connector.capabilities,
         "groups": _groups(),
         "folders": Folder.objects.values_list("slug", flat=True)[:200],

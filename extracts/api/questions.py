@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from ninja import Query, Router, Schema
@@ -12,6 +12,7 @@ from access.auth import AuthedRequest
 from access.models import Group
 from agnes_site.core.errors import NotFoundError
 from catalog import connectors
+from catalog.connectors import QueryMode
 from catalog.models import Source
 from catalog.services.sources import checked_settings, find_source
 from extracts.api.sources import SecretsIn, given
@@ -84,10 +85,14 @@ class RegisterTablesIn(Schema):
     question: UUID | None = Field(
         None, description="The answer of `discover` to choose from; asked anew if left out."
     )
+    query_mode: Literal["local", "remote"] = Field(
+        "local",
+        description="`remote`: their rows stay at the source, where it is a database.",
+    )
     folder: str = Field("", description="Grouping; made when there is none of that name.")
     sync_schedule: str = Field("", description="`every 6h`, `daily 07:00` (UTC).")
     group: str = Field("", description="Name of the group that may read them.")
-    extract: bool = Field(True, description="Whether to bring their rows at once.")
+    extract: bool = Field(True, description="Whether to bring the rows of local ones at once.")
 
 
 class QuestionOut(Schema):
@@ -177,7 +182,10 @@ def register_tables(
         source=source, by=request.user,
         chosen=offering.choose(_offers(request, source, data.question), _names(data.tables)),
         wishes=Wishes(
-            fields={"folder": data.folder, "sync_schedule": data.sync_schedule},
+            fields={
+                "folder": data.folder, "sync_schedule": data.sync_schedule,
+                "query_mode": QueryMode(data.query_mode),
+            },
             group=_group(data.group), extract=data.extract,
         ),
         trigger=RunTrigger.API,

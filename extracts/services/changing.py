@@ -74,7 +74,8 @@ def impact(
     changed.config = dict(config)
     upstream = Upstream.of(changed, given)
     probing.try_connection(upstream, asker=asker)
-    capabilities = connectors.get(source.source_type).capabilities
+    connector = connectors.get(source.source_type)
+    capabilities, default = connector.capabilities, connector.default_bucket
     if Capability.DISCOVER not in capabilities:
         return Impact(unknown=[table.name for table in tables])
     offered = {
@@ -82,7 +83,9 @@ def impact(
     }
     unknown = [table for table in tables if table.query_mode == QueryMode.MATERIALIZED]
     sought = [table for table in tables if table.query_mode != QueryMode.MATERIALIZED]
-    missing = [table for table in sought if (table.bucket, table.source_table) not in offered]
+    missing = [
+        table for table in sought if (table.bucket or default, table.source_table) not in offered
+    ]
     can_look = Capability.PREVIEW in capabilities
     lost = _lost(upstream, missing, can_look=can_look, asker=asker)
     return Impact(

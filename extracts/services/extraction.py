@@ -13,8 +13,13 @@ from django.utils import timezone
 
 from agnes_site.core import human
 from agnes_site.core.config import Config
-from agnes_site.core.errors import AgnesError
-from agnes_site.core.storage import Layout, as_storage_error, remove_folder
+from agnes_site.core.errors import AgnesError, ConflictError
+from agnes_site.core.storage import (
+    Layout,
+    as_database_error,
+    as_storage_error,
+    remove_folder,
+)
 from catalog import connectors
 from catalog.connectors import ColumnSpec, ExtractMode, QueryMode, SyncStrategy
 from catalog.models import Table
@@ -47,6 +52,13 @@ class UnexpectedFailureError(AgnesError):
     hint = "The log of the worker has the details; the run is worth another try."
 
 
+class TableIsRemoteError(ConflictError):
+    """The rows of a remote table stay at its source: nothing of it is extracted."""
+
+    code = "table_is_remote"
+    hint = "Make it a local table to bring its rows."
+
+
 def execute(run: Run) -> None:
     """Do a claimed run to its end; failures end up in its row, not in the caller."""
     with runs.hold(run) as holding:
@@ -54,7 +66,7 @@ def execute(run: Run) -> None:
             _WORK[RunKind(run.kind)](holding)
         except (FencedOffError, LeaseLostError, ChildStoppedError):
             holding.note("Another worker has taken over, or the run was cancelled.")
-        except TablePinnedError as error:
+        except (TablePinnedError, TableIsRemoteError) as error:
             holding.finish(RunState.SKIPPED, error_code=error.code, error_message=error.message)
         except AgnesError as error:
             if run.table is not None and _needs_a_person(error):
@@ -63,8 +75,9 @@ def execute(run: Run) -> None:
         except OSError as error:
             logger.exception("A run could not read or write a file", run=str(run.pk))
             runs.fail(holding, as_storage_error(error))
-        except Exception:
-            runs.fail(holding, UnexpectedFailureError("The run failed unexpectedly."))
+        except Exception as error:
+            unforeseen = UnexpectedFailureError("The run failed unexpectedly.")
+            runs.fail(holding, as_database_error(error) or unforeseen)
             raise
         finally:
             runs.ring_next(run.source)
@@ -89,6 +102,8 @@ def _extract(holding: Holding) -> None:
         return
     if run.table.is_pinned:
         raise TablePinnedError(f"{run.table.name} is pinned; release it to let new versions in.")
+    if run.table.query_mode == QueryMode.REMOTE:
+        raise TableIsRemoteError(f"{run.table.name} is remote: its rows stay at its source.")
     if _is_paused(run, run.table):
         scheduling.put_off(run.table)
         holding.note("Paused while it waited; it is made up for when that ends.")

@@ -12,10 +12,12 @@ from access.models import Group, User
 from access.services import grants
 from agnes_site.core import slugs
 from agnes_site.core.errors import AgnesError, NotFoundError
+from catalog import connectors
+from catalog.connectors import QueryMode
 from catalog.models import Source, Table, TableName
 from catalog.services import registry
 from extracts.models import RunTrigger
-from extracts.services import probing, runs
+from extracts.services import probing, regeneration, runs
 from extracts.services.probing import Asker, Upstream
 
 
@@ -94,8 +96,9 @@ class Outcome:
 
 def offers(source: Source, specs: Sequence[Mapping[str, Any]]) -> list[Offer]:
     """Return what a source offers, with free names, and which of it is registered already."""
+    default = connectors.get(source.source_type).default_bucket
     known = {
-        (table.bucket, table.source_table): table.name
+        (table.bucket or default, table.source_table): table.name
         for table in source.tables.only("bucket", "source_table", "name")
     }
     taken = {name.lower() for name in TableName.objects.values_list("name", flat=True)}
@@ -149,7 +152,7 @@ def register(
     trigger: RunTrigger = RunTrigger.MANUAL,
     asker: Asker | None = None,
 ) -> Outcome:
-    """Register the chosen tables, grant them and ask for their first runs.
+    """Register the chosen tables, grant them and ask for their first runs, or their views.
 
     Each table stands for itself: one that is refused does not keep the others.
     """
@@ -169,7 +172,8 @@ def register(
                 )
             )  # fmt: skip
             continue
-        run = runs.request_run(table=made, by=by, trigger=trigger)[0] if wishes.extract else None
+        brings = wishes.extract and made.query_mode != QueryMode.REMOTE
+        run = runs.request_run(table=made, by=by, trigger=trigger)[0] if brings else None
         outcome.registered.append(
             Registered(
                 upstream_id=offer.upstream_id,
@@ -178,6 +182,8 @@ def register(
                 run=str(run.pk) if run else "",
             )
         )
+    if outcome.registered and wishes.fields.get("query_mode") == QueryMode.REMOTE:
+        regeneration.request(source)
     return outcome
 
 

@@ -22,7 +22,7 @@ from agnes_site.core.errors import AgnesError, UpstreamError
 from agnes_site.core.progress import Progress
 from catalog import connectors
 from catalog.connectors import Attach, Capability, ColumnSpec, QueryMode
-from catalog.models import IncidentKind, Source, SourceSecret, Table
+from catalog.models import IncidentKind, Source, Table
 from catalog.services import columns, incidents, secrets
 from extracts.engine import process
 from extracts.engine.remote_views import RemoteView
@@ -69,15 +69,20 @@ def look(source: Source, *, progress: Progress) -> list[str]:
 
 def due(*, now: datetime) -> list[Source]:
     """Return the sources whose remote tables it is time to look at."""
-    sources = Source.objects.filter(tables__query_mode=QueryMode.REMOTE).distinct()
+    remote = Table.objects.filter(query_mode=QueryMode.REMOTE).order_by("source__slug", "name")
+    tables: dict[Source, dict[UUID, Table]] = {}
+    for table in remote.select_related("source").prefetch_related("source__secrets"):
+        if _is_attachable(table.source):
+            tables.setdefault(table.source, {})[table.pk] = table
     known = RemoteCatalog.objects.in_bulk()
-    found = []
-    for source in sources.order_by("slug"):
-        tables = _tables(source)
-        catalog = known.get(source.pk) or RemoteCatalog(source=source)
-        if tables and _is_time(catalog, _fingerprint(source, tables), now):
-            found.append(source)
-    return found
+    return [
+        source
+        for source, its_tables in tables.items()
+        if _is_time(
+            known.get(source.pk) or RemoteCatalog(source=source),
+            _fingerprint(source, its_tables), now,
+        )
+    ]  # fmt: skip
 
 
 def views(source: Source) -> dict[UUID, RemoteView]:
@@ -130,16 +135,20 @@ def _is_time(known: RemoteCatalog, wanted: str, now: datetime) -> bool:
 
 
 def _tables(source: Source) -> dict[UUID, Table]:
-    connector = connectors.installed().get(source.source_type)
-    if connector is None or Capability.REMOTE_ATTACH not in connector.capabilities:
+    if not _is_attachable(source):
         return {}
     found = source.tables.filter(query_mode=QueryMode.REMOTE).select_related("current_version")
     return {table.pk: table for table in found.order_by("name")}
 
 
+def _is_attachable(source: Source) -> bool:
+    connector = connectors.installed().get(source.source_type)
+    return connector is not None and Capability.REMOTE_ATTACH in connector.capabilities
+
+
 def _fingerprint(source: Source, tables: Mapping[UUID, Table]) -> str:
     """Return what changes with whatever a look depends on, and never holds a secret."""
-    kept = SourceSecret.objects.filter(source=source).order_by("key")
+    kept = sorted(source.secrets.all(), key=lambda secret: secret.key)
     said = [
         source.config,
         source.scan_state.get("extract") if connectors.is_foreign(source.source_type) else "",

@@ -1,3 +1,5 @@
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -6,7 +8,7 @@ from django.urls import reverse
 from access.models import Grant, Group
 from access.services import groups
 from catalog.models import Table
-from extracts.models import Question, QuestionKind, Run
+from extracts.models import Question, QuestionKind, Run, RunKind
 from tests.factories import SourceFactory, TableFactory
 
 
@@ -184,6 +186,43 @@ class TestRegister:
         call(admin_api, "crm/register", {"extract": False})
 
         assert set(Table.objects.values_list("name", flat=True)) == {"invoices", "orders", "bad"}
+
+
+class TestRemote:
+    @pytest.fixture
+    def database(self, layout, tmp_path):
+        """A source that is a database with one table."""
+        with closing(sqlite3.connect(tmp_path / "crm.db")) as connection:
+            connection.execute("CREATE TABLE people (id INTEGER PRIMARY KEY)")
+            connection.commit()
+        return SourceFactory(
+            slug="crm", source_type="sqlite", config={"path": str(tmp_path / "crm.db")}
+        )
+
+    def test_registers_tables_whose_rows_stay(self, admin_api, database):
+        found = call(admin_api, "crm/register", {"query_mode": "remote"}).json()["answer"]
+
+        assert Table.objects.get().query_mode == "remote"
+        assert found["registered"][0]["run"] == ""
+        assert Run.objects.get().kind == RunKind.REBUILD
+
+    def test_refuses_where_rows_cannot_stay(self, admin_api, csv_source):
+        body = {"tables": ["orders.csv"], "query_mode": "remote"}
+
+        found = call(admin_api, "crm/register", body).json()["answer"]
+
+        assert found["refused"][0]["code"] == "query_mode_unsupported"
+
+    def test_is_a_choice_only_where_rows_can_stay(self, client, admin, database, tmp_path):
+        client.force_login(admin)
+        files = SourceFactory(config={"folder": str(tmp_path)})
+
+        pages = [
+            client.get(reverse("admin:catalog_source_do", args=[each.pk, "find"]))
+            for each in (database, files)
+        ]
+
+        assert ["Where their rows are" in page.content.decode() for page in pages] == [True, False]
 
 
 class TestQuestions:

@@ -15,7 +15,15 @@ from catalog.models import Incident, Source
 from catalog.services import registry, secrets, sources
 from extracts.engine import extensions, orchestrator
 from extracts.models import RemoteCatalog, Run, RunKind, RunState
-from extracts.services import extraction, previewing, regeneration, remote, runs
+from extracts.services import (
+    changing,
+    extraction,
+    offering,
+    previewing,
+    regeneration,
+    remote,
+    runs,
+)
 from tests.extracts.connectors import postgres_server
 from tests.extracts.connectors.postgres_server import PASSWORD, Server
 
@@ -258,6 +266,23 @@ class TestRebuild:
         secrets.set_secret(source=source, key="password", value=SecretStr("other"), by=None)
 
         assert remote.due(now=timezone.now()) == [source]
+
+
+class TestSchemaByDefault:
+    """A table that names no schema is one of ``public``."""
+
+    def test_is_known_when_the_source_offers_it(self, source):
+        _table(source, "orders")
+
+        offered = {each.upstream_id: each.registered_as for each in offering.ask_offers(source)}
+
+        assert (offered["public.orders"], offered["other.orders"]) == ("orders", "")
+
+    def test_is_not_looked_for_one_by_one(self, source, monkeypatch):
+        _table(source, "orders")
+        monkeypatch.setattr(changing, "_LOOKED_AT_ONE_BY_ONE", 0)
+
+        assert changing.impact(source=source, config=source.config).kept == 1
 
 
 class TestOutage:

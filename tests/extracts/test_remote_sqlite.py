@@ -7,12 +7,14 @@ from contextlib import closing
 
 import duckdb
 import pytest
+from django.utils import timezone
 
 from agnes_site.core.sql import quote_literal
 from catalog.services import registry, sources
 from extracts.engine import extensions, orchestrator
-from extracts.models import RunKind
-from extracts.services import extraction, previewing, runs
+from extracts.models import RunKind, RunState
+from extracts.services import extraction, previewing, remote, runs
+from tests.factories import SourceFactory, TableFactory
 
 
 @pytest.fixture
@@ -46,6 +48,27 @@ def test_is_a_view_for_whoever_attaches_the_file(table, layout):
         extensions.load(connection, "sqlite_scanner")
         connection.execute(f"ATTACH {quote_literal(url)} AS {alias} (TYPE sqlite, READ_ONLY)")
         assert connection.sql("FROM sensors").fetchall() == [(1, "hall")]
+
+
+def test_is_never_extracted(table, layout):
+    run, _ = runs.request_run(table=table, by=None)
+
+    extraction.execute(runs.claim(run.pk, worker="test"))
+
+    run.refresh_from_db()
+    assert (run.state, run.error_code) == (RunState.SKIPPED, "table_is_remote")
+    assert not table.versions.exists()
+
+
+def test_is_looked_for_in_few_queries(table, django_assert_num_queries):
+    for number in range(5):
+        source = SourceFactory(source_type="sqlite", config={"path": f"/{number}.db"})
+        TableFactory(source=source, source_table="t", query_mode="remote")
+
+    with django_assert_num_queries(3):
+        found = remote.due(now=timezone.now())
+
+    assert len(found) == 6
 
 
 def test_shows_its_first_rows(table):

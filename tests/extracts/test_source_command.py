@@ -1,4 +1,6 @@
 import io
+import sqlite3
+from contextlib import closing
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -63,6 +65,18 @@ class TestSource:
 
         assert set(Table.objects.values_list("name", flat=True)) == {"sales", "bills"}
         assert Grant.objects.count() == 2
+
+    def test_registers_tables_whose_rows_stay(self, folder):
+        with closing(sqlite3.connect(folder / "crm.db")) as database:
+            database.execute("CREATE TABLE people (id INTEGER)")
+        SourceFactory(slug="crm", source_type="sqlite", config={"path": str(folder / "crm.db")})
+        words = ["register", "crm", "people", "--query-mode", "remote"]
+
+        with pytest.raises(CommandError, match="--extract"):
+            source(*words, "--extract")
+        source(*words)
+
+        assert Table.objects.get().query_mode == "remote"
 
     @pytest.mark.parametrize("words", [[], ["orders", "--all"]])
     def test_registers_named_tables_or_all(self, words):

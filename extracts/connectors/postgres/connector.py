@@ -11,6 +11,7 @@ from typing import ClassVar, cast
 
 import pyarrow as pa
 
+from agnes_site.core import human
 from catalog.connectors import (
     Attach,
     Capability,
@@ -35,8 +36,6 @@ from extracts.connectors.postgres import catalog
 from extracts.connectors.postgres.connection import Postgres, connected, connection_string
 from extracts.connectors.postgres.settings import PostgresConfig
 
-_DEFAULT_SCHEMA = "public"
-
 
 class PostgresConnector(Connector):
     """Tables, views and queries of one PostgreSQL database, read from one snapshot each run."""
@@ -44,6 +43,7 @@ class PostgresConnector(Connector):
     source_type = "postgres"
     display_name = "PostgreSQL"
     aliases = frozenset({"postgresql", "pg"})
+    default_bucket = "public"
     query_modes = frozenset({QueryMode.LOCAL, QueryMode.MATERIALIZED, QueryMode.REMOTE})
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {
@@ -82,7 +82,7 @@ class PostgresConnector(Connector):
             version = upstream.values("SELECT current_setting('server_version') AS version")[0][0]
             tables = catalog.readable_tables(upstream)
         return Health(
-            message=f"PostgreSQL {version} answers; {tables} tables can be read.",
+            message=f"PostgreSQL {version} answers; {human.plural(tables, 'table')} can be read.",
             details={"version": str(version), "tables": tables},
         )
 
@@ -153,5 +153,5 @@ def _relation(upstream: Postgres, table: TableRequest) -> Relation:
     as_text = cast("DatabaseTable", table.options).as_text
     if table.source_query:
         return catalog.query_relation(upstream, table.source_query, as_text=as_text)
-    schema = table.bucket or _DEFAULT_SCHEMA
+    schema = table.bucket or PostgresConnector.default_bucket
     return catalog.table_relation(upstream, schema=schema, name=table.source_table, as_text=as_text)

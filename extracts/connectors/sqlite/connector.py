@@ -11,6 +11,7 @@ from typing import ClassVar, cast
 
 import pyarrow as pa
 
+from agnes_site.core import human
 from catalog.connectors import (
     Attach,
     Capability,
@@ -66,8 +67,9 @@ class SqliteConnector(Connector):
         """Open the file and count its tables."""
         with self._connection(config) as upstream:
             tables = len(catalog.table_names(upstream))
+        listed = human.plural(tables, "table or view", "tables and views")
         return Health(
-            message=f"The database can be read; it has {tables} tables and views.",
+            message=f"The database can be read; it has {listed}.",
             details={"tables": tables},
         )
 

@@ -16,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from access.models import Group
 from agnes_site.core import human
 from agnes_site.core.errors import AgnesError
+from catalog.connectors import QueryMode
 from catalog.models import Source
 from catalog.services import removal, sources
 from extracts.management import following, reading
@@ -67,6 +68,10 @@ class Command(BaseCommand):
         register = word("register", "Register tables that a source offers.")
         register.add_argument("tables", nargs="*", metavar="TABLE[=NAME]", help="which of them")
         register.add_argument("--all", action="store_true", help="all that are not registered")
+        register.add_argument(
+            "--query-mode", choices=["local", "remote"], default="local",
+            help="remote: their rows stay at the source",
+        )  # fmt: skip
         register.add_argument("--folder", default="", help="grouping, made where there is none")
         register.add_argument("--schedule", default="", help="such as `daily 07:00`")
         register.add_argument("--group", default="", help="name of the group that may read them")
@@ -129,12 +134,17 @@ class Command(BaseCommand):
     def _register(self, options: dict[str, Any]) -> None:
         if bool(options["tables"]) == options["all"]:
             raise CommandError("Name the tables to register, or give --all.")
+        if options["extract"] and options["query_mode"] == QueryMode.REMOTE:
+            raise CommandError("The rows of remote tables are not brought: leave out --extract.")
         source = sources.find_source(options["name"])
         names = None if options["all"] else reading.names(options["tables"])
         outcome = offering.register(
             source=source, chosen=offering.choose(offering.ask_offers(source), names), by=None,
             wishes=Wishes(
-                fields={"folder": options["folder"], "sync_schedule": options["schedule"]},
+                fields={
+                    "folder": options["folder"], "sync_schedule": options["schedule"],
+                    "query_mode": QueryMode(options["query_mode"]),
+                },
                 group=_group(options["group"]), extract=options["extract"],
             ),
         )  # fmt: skip

@@ -42,7 +42,7 @@
     step: "choose", state: "asking", message: "", problem: null, problemAt: "", round: 0,
     question: "", search: "", bucket: "", buckets: [], onlyFree: false, at: 0, page: [], pages: 0,
     offerCount: 0, matchingCount: 0, freeCount: 0, registeredCount: 0, chosenCount: 0, conflicts: 0,
-    group: "", folder: "", schedule: "", extract: true,
+    mode: "local", group: "", folder: "", schedule: "", extract: true,
     watched: [], previewed: null, previewAnswer: null, previewProblem: null,
     asked: null, askedPreview: null, previews: 0, isWatching: false,
 
@@ -149,16 +149,18 @@
     get registerLabel() {
       const count = this.chosenCount;
       const tables = count === 1 ? "1 table" : this.numbers(count) + " tables";
-      return (this.extract ? "Register and extract " : "Register ") + (count ? tables : "");
+      return (this.brings ? "Register and extract " : "Register ") + (count ? tables : "");
     },
+    get isRemote() { return this.mode === "remote"; },
+    get brings() { return this.extract && !this.isRemote; },
     async register() {
       const tables = Object.fromEntries(this.chosen().map((offer) => [offer.id, offer.name.trim()]));
       Object.assign(this, { step: "watch", state: "registering", problem: null, watched: [], message: "Registering…" });
       this.setWay(2);
       try {
         this.asked = agnes.ask("POST", this.$root.dataset.api + "register?wait=0", {
-          tables, question: this.question, folder: this.folder.trim(), sync_schedule: this.schedule.trim(),
-          group: this.group, extract: this.extract,
+          tables, question: this.question, query_mode: this.mode, folder: this.folder.trim(),
+          sync_schedule: this.isRemote ? "" : this.schedule.trim(), group: this.group, extract: this.brings,
         }, (text) => { this.message = text || this.message; });
         this.take((await this.asked.answer).answer);
       } catch (error) {
