@@ -58,25 +58,46 @@ def keep_foreign(workspace: Workspace, state: State) -> Path | None:
 def _create_views(
     connection: duckdb.DuckDBPyConnection, *, tables: dict[str, InstalledTable], files: Path
 ) -> list[Problem]:
+    """Create all of them in one transaction; where that fails, those that can be, one by one."""
+    sources = {name: _source(table, files) for name, table in tables.items()}
+    try:
+        connection.begin()
+        for name, source in sources.items():
+            _create_view(connection, name, source)
+        _create_aliases(connection, tables)
+        connection.commit()
+    except duckdb.Error:
+        connection.rollback()
+    else:
+        return []
     problems = []
-    created: set[str] = set()
-    for name, table in tables.items():
-        paths = quote_literals(str(files / path) for path in table.paths)
-        # Without hive_partitioning=false a folder like `x=1` above the workspace adds a column.
-        source = f"read_parquet({paths}, hive_partitioning=false"
-        source += ", union_by_name=true)" if len(table.paths) > 1 else ")"
+    for name, source in sources.items():
         try:
             _create_view(connection, name, source)
         except duckdb.Error as error:
             problems.append(_unreadable(name, error))
-        else:
-            created.add(name.lower())
+    unreadable = {problem.table for problem in problems}
+    readable = {name: table for name, table in tables.items() if name not in unreadable}
+    _create_aliases(connection, readable)
+    return problems
+
+
+def _source(table: InstalledTable, files: Path) -> str:
+    paths = quote_literals(str(files / path) for path in table.paths)
+    # Without hive_partitioning=false a folder like `x=1` above the workspace adds a column.
+    source = f"read_parquet({paths}, hive_partitioning=false"
+    return source + (", union_by_name=true)" if len(table.paths) > 1 else ")")
+
+
+def _create_aliases(
+    connection: duckdb.DuckDBPyConnection, tables: dict[str, InstalledTable]
+) -> None:
+    taken = {name.lower() for name in tables}
     for name, table in tables.items():
         for alias in table.aliases:
-            if alias.lower() not in created and name.lower() in created:
+            if alias.lower() not in taken:
                 _create_view(connection, alias, quote_identifier(name))
-                created.add(alias.lower())
-    return problems
+                taken.add(alias.lower())
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, name: str, source: str) -> None:

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -14,7 +15,7 @@ from analyst_cli.client import AgnesClient
 from analyst_cli.errors import ApiError, CliError, TransportError
 from analyst_cli.failpoints import failpoint
 from analyst_cli.pull import verify
-from analyst_cli.pull.hashing import BackgroundHash
+from analyst_cli.pull.hashing import Hasher
 from analyst_cli.pull.plan import Download
 from analyst_cli.pull.progress import Reporter
 from analyst_cli.transport import CertificateError, RedirectError, Response
@@ -46,18 +47,27 @@ class CancelledError(CliError):
     code = "cancelled"
 
 
-def fetch(
-    client: AgnesClient, download: Download, *, reporter: Reporter, cancelled: threading.Event
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What one thread that downloads works with."""
+
+    client: AgnesClient
+    hasher: Hasher
+    reporter: Reporter
+    cancelled: threading.Event
+
+
+def fetch(download: Download, means: Means) -> int:
     """Bring one file to its staging path, durable and verified; return the bytes that came.
 
-    What an earlier attempt or run has left is continued.
+    What an earlier attempt or run has left is continued. Ends early when it is cancelled.
 
     Raises:
         DamagedDownloadError, NotParquetError: the content is wrong; nothing of it is kept.
         ApiError, TransportError: the server did not send it, after all retries.
-        CancelledError: ``cancelled`` was set.
+        CancelledError: the pull is ending.
     """
+    reporter = means.reporter
     download.staged.parent.mkdir(parents=True, exist_ok=True)
     with _Staged(download) as staged:
         was_resumed = staged.size_bytes > 0
@@ -65,11 +75,11 @@ def fetch(
         reporter.begin(name, size_bytes=expected, done_bytes=staged.size_bytes)
         is_good = False
         try:
-            _transfer_with_retries(client, staged, reporter=reporter, cancelled=cancelled)
+            _transfer_with_retries(staged, means)
             if was_resumed and not staged.is_right():
                 # The beginning may be from another version or damaged: once more, from the start.
                 staged.restart()
-                _transfer_with_retries(client, staged, reporter=reporter, cancelled=cancelled)
+                _transfer_with_retries(staged, means)
             staged.sync()
             failpoint("pull.part_downloaded")
             staged.verify()
@@ -173,13 +183,11 @@ class _Staged:
         )
 
 
-def _transfer_with_retries(
-    client: AgnesClient, staged: _Staged, *, reporter: Reporter, cancelled: threading.Event
-) -> None:
+def _transfer_with_retries(staged: _Staged, means: Means) -> None:
     attempt, furthest = 0, staged.size_bytes
     while not staged.is_whole:
         try:
-            _transfer(client, staged, reporter=reporter, cancelled=cancelled)
+            _transfer(staged, means)
             return
         except (ApiError, TransportError) as error:
             if staged.size_bytes >= furthest + _REAL_PROGRESS_BYTES:
@@ -188,25 +196,20 @@ def _transfer_with_retries(
                 raise
             pause = _pause_seconds(error, attempt)
             attempt += 1
-        if cancelled.wait(pause):
+        if means.cancelled.wait(pause):
             raise CancelledError(f"{staged.download.file.path} was not finished.")
 
 
-def _transfer(
-    client: AgnesClient, staged: _Staged, *, reporter: Reporter, cancelled: threading.Event
-) -> None:
-    response = client.open_download(
+def _transfer(staged: _Staged, means: Means) -> None:
+    response = means.client.open_download(
         staged.download.table.name, query=_query(staged.download), headers=_range(staged)
     )
     try:
         _check(response, staged)
-        with BackgroundHash(staged.hash, chunk_bytes=verify.CHUNK_BYTES) as hashing:
-            while count := response.readinto(buffer := hashing.borrow()):
-                staged.append(buffer[:count])
-                hashing.update(buffer, count)
-                reporter.advance(staged.download.file.path, done_bytes=staged.size_bytes)
-                if cancelled.is_set():
-                    raise CancelledError(f"{staged.download.file.path} was not finished.")
+        try:
+            _receive(response, staged, means)
+        finally:
+            means.hasher.wait()
     finally:
         response.close()
     expected = staged.download.file.size_bytes
@@ -215,6 +218,21 @@ def _transfer(
             f"{staged.download.file.path} ended after {staged.size_bytes} of {expected} bytes.",
             hint=_PATIENCE_HINT,
         )
+
+
+def _receive(response: Response, staged: _Staged, means: Means) -> None:
+    while True:
+        hashed, buffer, count = staged.hash, means.hasher.borrow(), 0
+        try:
+            count = response.readinto(buffer)
+            if not count:
+                return
+            staged.append(buffer[:count])
+        finally:
+            means.hasher.update(hashed, buffer, count)
+        means.reporter.advance(staged.download.file.path, done_bytes=staged.size_bytes)
+        if means.cancelled.is_set():
+            raise CancelledError(f"{staged.download.file.path} was not finished.")
 
 
 def _query(download: Download) -> dict[str, str]:

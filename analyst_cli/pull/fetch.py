@@ -11,7 +11,9 @@ from analyst_cli import environment
 from analyst_cli.client import AgnesClient
 from analyst_cli.errors import CliError, NotSignedInError
 from analyst_cli.files import DiskFullError, explain
-from analyst_cli.pull.download import CancelledError, fetch
+from analyst_cli.pull import verify
+from analyst_cli.pull.download import CancelledError, Means, fetch
+from analyst_cli.pull.hashing import Hasher
 from analyst_cli.pull.plan import Download
 from analyst_cli.pull.progress import Reporter
 
@@ -63,21 +65,27 @@ class _Crew:
 
     def work(self) -> None:
         """Take downloads until there are none. What was not foreseen ends the pull."""
-        with contextlib.closing(self._client.another()) as client:
+        with (
+            contextlib.closing(self._client.another()) as client,
+            Hasher(chunk_bytes=verify.CHUNK_BYTES) as hasher,
+        ):
+            means = Means(
+                client=client, hasher=hasher, reporter=self._reporter, cancelled=self.cancelled
+            )
             while not self.cancelled.is_set():
                 try:
                     download = self.waiting.popleft()
                 except IndexError:
                     return
                 try:
-                    self._take(client, download)
+                    self._take(download, means)
                 except BaseException as error:  # noqa: BLE001 it is raised again by the main thread
                     self.fatal = error
                     self.cancelled.set()
 
-    def _take(self, client: AgnesClient, download: Download) -> None:
+    def _take(self, download: Download, means: Means) -> None:
         try:
-            count = fetch(client, download, reporter=self._reporter, cancelled=self.cancelled)
+            count = fetch(download, means)
         except NotSignedInError:
             raise
         except CliError as error:

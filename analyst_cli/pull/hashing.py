@@ -8,22 +8,23 @@ import threading
 from types import TracebackType
 
 _MOST_BUFFERS = 4
+_Work = tuple["hashlib._Hash", memoryview, int]
 
 
-class BackgroundHash:
-    """Feeds a hash in a thread of its own, and lends the buffers that the chunks come in.
+class Hasher:
+    """A thread that hashes what one other thread downloads, file after file.
 
-    When the context ends, all that was given has been hashed.
+    It lends the buffers that the chunks come in, so that they are made once.
     """
 
-    def __init__(self, hashed: hashlib._Hash, *, chunk_bytes: int) -> None:
-        self._hashed, self._chunk_bytes = hashed, chunk_bytes
+    def __init__(self, *, chunk_bytes: int) -> None:
+        self._chunk_bytes = chunk_bytes
         self._made = 0
         self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
-        self._full: queue.SimpleQueue[tuple[memoryview, int] | None] = queue.SimpleQueue()
+        self._full: queue.SimpleQueue[_Work | threading.Event | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, daemon=True)
 
-    def __enter__(self) -> BackgroundHash:
+    def __enter__(self) -> Hasher:
         self._thread.start()
         return self
 
@@ -43,12 +44,21 @@ class BackgroundHash:
             return memoryview(bytearray(self._chunk_bytes))
         return self._free.get()
 
-    def update(self, buffer: memoryview, count: int) -> None:
+    def update(self, hashed: hashlib._Hash, buffer: memoryview, count: int) -> None:
         """Give a buffer back, whose first ``count`` bytes are to be hashed."""
-        self._full.put((buffer, count))
+        self._full.put((hashed, buffer, count))
+
+    def wait(self) -> None:
+        """Return when all that was given has been hashed."""
+        done = threading.Event()
+        self._full.put(done)
+        done.wait()
 
     def _work(self) -> None:
         while (item := self._full.get()) is not None:
-            buffer, count = item
-            self._hashed.update(buffer[:count])
+            if isinstance(item, threading.Event):
+                item.set()
+                continue
+            hashed, buffer, count = item
+            hashed.update(buffer[:count])
             self._free.put(buffer)
