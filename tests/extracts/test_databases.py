@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 
 import pytest
 from django.urls import reverse
 
+from agnes_site.core.errors import UpstreamError
 from agnes_site.core.storage import Layout
 from catalog import queries
 from catalog.models import Table
+from catalog.services import exchange
 from extracts.models import Run, RunState
 from extracts.services import extraction, runs
 from tests.factories import SourceFactory
@@ -103,6 +106,61 @@ class TestQuery:
         assert "SELECT" in str(response.context["adminform"].form.errors["source_query"])
         assert len(asked) == 1
         assert not Table.objects.exists()
+
+
+def document(*queries_of: str, **source: str) -> bytes:
+    tables = [
+        f"  t{number}: {{source: shop, query_mode: materialized, source_query: '{query}'}}"
+        for number, query in enumerate(queries_of)
+    ]
+    moved = [f"sources:\n  shop: {json.dumps(source)}"] if source else []
+    return "\n".join(["agnes: 1", *moved, "tables:", *tables]).encode()
+
+
+class TestImportedQuery:
+    def bring(self, content: bytes):
+        read = exchange.read(content)
+        return exchange.apply(read, exactly=False, expected=None, by=None)
+
+    def test_is_refused_with_its_line_before_anything_is_imported(self, shop):
+        content = document("SELECT id FROM orders", "SELECT nope FROM orders")
+
+        (problem,) = exchange.make(exchange.read(content), exactly=False, by=None).problems
+        with pytest.raises(exchange.ImportRefusedError):
+            self.bring(content)
+
+        assert str(problem).startswith("line 4, table t1: ")
+        assert "no such column: nope" in problem.message
+        assert not Table.objects.exists()
+
+    def test_is_imported_when_it_is_right(self, shop):
+        self.bring(document("SELECT name, id * 2 AS twice FROM orders"))
+
+        assert extracted().rows == 2
+
+    def test_asks_a_source_that_does_not_answer_once(self, shop, monkeypatch):
+        asked = []
+
+        def fail(source, query):
+            asked.append(query)
+            raise UpstreamError("Nobody there.")
+
+        monkeypatch.setattr(queries, "_checkers", [fail])
+        read = exchange.read(document("SELECT 1", "SELECT 2"))
+
+        plan = exchange.make(read, exactly=False, by=None)
+
+        assert [problem.message for problem in plan.problems] == ["Nobody there."]
+        assert asked == ["SELECT 1"]
+
+    def test_is_not_asked_of_a_source_that_comes_with_it(self, shop, monkeypatch):
+        asked = []
+        monkeypatch.setattr(queries, "_checkers", [lambda source, query: asked.append(query)])
+
+        self.bring(document("SELECT 1", display_name="Shop"))
+        self.bring(document("SELECT 1", "SELECT 2"))
+
+        assert asked == ["SELECT 2"]
 
 
 class TestIncrementalTable:

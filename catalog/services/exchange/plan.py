@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -16,6 +17,7 @@ from access.models import User
 from access.services import audit
 from agnes_site.core.errors import AgnesError, ConflictError, InvalidInputError
 from catalog.services.exchange.document import Document, Entry, Problem
+from catalog.services.exchange.judging import refused_queries
 from catalog.services.exchange.kinds import BY_NAME, KINDS, Key, Kind, Values
 
 _PROBLEM_LIMIT = 100
@@ -87,15 +89,14 @@ def make(document: Document, *, exactly: bool, by: User | None) -> Plan:
     plan = _compare(document, exactly=exactly)
     problems = list(document.problems)
     if plan.changes and not problems:
-        problems = _try(plan, by)
+        problems = _try(plan, by) or _judge(plan)
     return Plan(
         changes=plan.changes, unchanged=plan.unchanged, problems=tuple(problems[:_PROBLEM_LIMIT])
     )
 
 
-@transaction.atomic
 def apply(document: Document, *, exactly: bool, expected: str | None, by: User | None) -> Plan:
-    """Import ``document`` in one transaction, as its plan says.
+    """Import ``document`` in one transaction, as its plan says, after asking sources about it.
 
     ``expected`` is the fingerprint of the plan that somebody agreed to.
 
@@ -103,10 +104,19 @@ def apply(document: Document, *, exactly: bool, expected: str | None, by: User |
         PlanOutdatedError: the plan is another one by now.
         ImportRefusedError: the document has problems; the first ones are in ``details``.
     """
+    problems = list(document.problems) or _judge(_compare(document, exactly=exactly))
+    return _apply(document, problems, exactly=exactly, expected=expected, by=by)
+
+
+@transaction.atomic
+def _apply(
+    document: Document, problems: list[Problem], *, exactly: bool, expected: str | None,
+    by: User | None,
+) -> Plan:  # fmt: skip
     plan = _compare(document, exactly=exactly)
     if expected is not None and plan.fingerprint != expected:
         raise PlanOutdatedError("Something has changed since this plan was shown.")
-    problems = list(document.problems) or _do(plan, by)
+    problems = problems or _do(plan, by)
     if problems:
         raise ImportRefusedError(
             f"Nothing was imported: {problems[0]}",
@@ -164,6 +174,19 @@ def _change(kind: Kind, entry: Entry, found: tuple[Key, Values] | None) -> Chang
         before={name: values[name] for name in names},
         after={name: entry.values[name] for name in names},
     )  # fmt: skip
+
+
+def _judge(plan: Plan) -> list[Problem]:
+    """Ask sources for what only they know; it waits for them, so it is in no transaction."""
+    moving = {change.key[0] for change in plan.changes if change.kind == "sources"}
+    tables = {
+        change.key: change
+        for change in plan.changes
+        if change.kind == "tables" and change.action is not Action.REMOVE
+    }
+    asked = {key: change.after for key, change in tables.items()}
+    refused = refused_queries(asked, moving=moving)
+    return [_problem(tables[key], error) for key, error in islice(refused, _PROBLEM_LIMIT)]
 
 
 def _try(plan: Plan, by: User | None) -> list[Problem]:
