@@ -64,19 +64,13 @@ class CellRows:
         self._rejects = rejects
         looks, file = _seen(islice(read(), look_at), declared)
         kept = [] if declared else [column.name for column in known]
-        keys = _in_order(looks.names, {name.lower(): name for name in kept})
-        if not keys:
-            raise FileUnusableError("There are no rows, and nothing else says what columns are.")
-        names = usable(keys, file=file)
-        self.note = names.note
-        self._names = dict(zip(keys, names.names, strict=True))
-        fixed = fixed_types(names.names, options=options, known=known)
-        notation = Notation.of(options)
-        seen = set(looks.names)
+        self._keys, self.note = _columns(looks.names, kept, file=file)
+        notation = Notation.of_cells(options)
+        fixed = fixed_types(list(self._keys), options=options, known=known, notation=notation)
         self._types = {
             name: fixed.get(name)
-            or ColumnType(kind=looks.kind(key) if key in seen else "VARCHAR", notation=notation)
-            for key, name in self._names.items()
+            or ColumnType(kind="VARCHAR" if key is None else looks.kind(key), notation=notation)
+            for name, key in self._keys.items()
         }
 
     @property
@@ -103,8 +97,8 @@ class CellRows:
                     start = place
 
     def _batch(self, rows: Sequence[CellRow]) -> TextBatch:
-        kinds = [(key, self._types[name].kind) for key, name in self._names.items()]
-        texts = [[text_of(row.values.get(key), kind=kind) for row in rows] for key, kind in kinds]
+        kinds = [(key, self._types[name].kind) for name, key in self._keys.items()]
+        texts = [_texts(rows, key, kind) for key, kind in kinds]
         try:
             columns = [pa.array(column, pa.string()) for column in texts]
         except UnicodeEncodeError:
@@ -118,7 +112,9 @@ class CellRows:
         )
 
     def _can_be_written(self, row: CellRow) -> bool:
-        for key, name in self._names.items():
+        for name, key in self._keys.items():
+            if key is None:
+                continue
             text = text_of(row.values.get(key), kind="JSON") or ""
             try:
                 text.encode()
@@ -132,6 +128,12 @@ class CellRows:
                 )
                 return False
         return True
+
+
+def _texts(rows: Sequence[CellRow], key: str | None, kind: str) -> list[str | None]:
+    if key is None:
+        return [None] * len(rows)
+    return [text_of(row.values.get(key), kind=kind) for row in rows]
 
 
 def _taken(rows: Iterator[CellRow], count: int) -> list[CellRow]:
@@ -157,8 +159,27 @@ def _seen(rows: Iterator[CellRow], declared: Sequence[str]) -> tuple[Looks, str]
     return looks, file
 
 
-def _in_order(found: Sequence[str], known: Mapping[str, str]) -> list[str]:
-    """Return all keys: the known ones first, so that the order does not follow the rows."""
-    spelled = {key.lower(): key for key in reversed(found)}
-    first = [spelled.get(lower, name) for lower, name in known.items()]
-    return [*first, *(key for key in found if key not in set(first))]
+def _columns(
+    found: Sequence[str], kept: Sequence[str], *, file: str
+) -> tuple[dict[str, str | None], str]:
+    """Return the key of each column, ``None`` where no row has it, and a note about names.
+
+    The columns that are ``kept`` come first, so that the order does not follow the rows.
+
+    Raises:
+        FileUnusableError: there are no columns, or too many.
+    """
+    if not found and not kept:
+        raise FileUnusableError("There are no rows, and nothing else says what columns are.")
+    place = {key.lower(): number for number, key in reversed(list(enumerate(found)))}
+    # Of keys that differ in case only, the one that is spelled as a column was that column.
+    ordered = sorted(found, key=lambda key: (place[key.lower()], key not in kept))
+    names = usable(ordered, file=file)
+    key_of = dict(zip(names.names, ordered, strict=True))
+    spelled = {name.lower(): name for name in key_of}
+    columns: dict[str, str | None] = {
+        name: key_of.pop(spelled.get(name.lower(), name), None) for name in kept
+    }
+    columns |= key_of
+    usable(list(columns), file=file)
+    return columns, names.note

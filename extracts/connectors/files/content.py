@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+
 from extracts.connectors.files.errors import FileUnusableError
 from extracts.connectors.files.formats import Format
 from extracts.connectors.files.listing import SourceFile
@@ -79,4 +81,4 @@ def _is_binary(head: bytes) -> bool:
 
 
 def _is_wide(encoding: str) -> bool:
-    return encoding.lower().startswith(("utf-16", "utf_16", "utf16", "utf-32", "utf_32", "utf32"))
+    return bool(encoding) and codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))

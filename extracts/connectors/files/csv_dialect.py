@@ -35,7 +35,7 @@ def look_at(file: SourceFile, options: FilesTable) -> tuple[Signs, Names]:
         has_header=options.has_header,
     )
     record = _first_record(head, signs)
-    if not any(record):
+    if not (any(record) if options.has_header else record):
         raise NotCsvError(
             f"The first line of {file.name} is empty.",
             hint="If the header comes later, set skip_rows in the settings of the table.",

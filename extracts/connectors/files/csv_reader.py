@@ -79,6 +79,7 @@ class CsvReader:
         """
         self._connection = connection
         self._options = options
+        self._notation = Notation.of(options)
         self.rejects = Rejects(scratch, options, error=CsvRowError)
         links = linked(files, scratch)
         looks = [look_at(file, options) for file in files]
@@ -147,23 +148,24 @@ class CsvReader:
         """Return the type of each column: from the settings, else as known, else guessed."""
         names = spelled_once(name for sheet in self._sheets for name in sheet.names)
         suit_width(self._connection, len(names))
-        fixed = fixed_types(names, options=self._options, known=known)
+        fixed = fixed_types(names, options=self._options, known=known, notation=self._notation)
         guessed = {} if len(fixed) == len(names) else self._guessed(names)
         return {name: fixed.get(name) or guessed[name] for name in names}
 
     def _guessed(self, names: Sequence[str]) -> Mapping[str, ColumnType]:
         sheets = self._sheets[:_SAMPLE_FILES]
         rows = max(100, min(_SAMPLE_ROWS, _SAMPLE_CELLS // len(names)) // len(sheets))
-        notation = Notation.of(self._options)
         if not self._is_careful:
             samples = [self._text([sheet]) for sheet in sheets]
             try:
-                return guess_types(self._connection, samples, names, rows=rows, notation=notation)
+                return guess_types(
+                    self._connection, samples, names, rows=rows, notation=self._notation
+                )
             except duckdb.Error as error:
                 if not is_about_data(error):
                     raise
         texts = (self._sample(sheet, rows) for sheet in sheets)
-        return guess_types(self._connection, texts, names, rows=rows, notation=notation)
+        return guess_types(self._connection, texts, names, rows=rows, notation=self._notation)
 
     def _sample(self, sheet: _Sheet, rows: int) -> str:
         """Take the first rows with care; return the query for them."""

@@ -22,14 +22,17 @@ def spelled_once(names: Iterable[str]) -> list[str]:
 
 
 def fixed_types(
-    names: Sequence[str], *, options: FilesTable, known: Sequence[ColumnSpec]
+    names: Sequence[str],
+    *,
+    options: FilesTable,
+    known: Sequence[ColumnSpec],
+    notation: Notation,
 ) -> dict[str, ColumnType]:
     """Return the types of those of ``names`` whose types are given or known.
 
     Raises:
         TableSettingsError: the settings name a column or a type that does not exist.
     """
-    notation = Notation.of(options)
     spelled = {name.lower(): name for name in names}
     fixed = {
         spelled[column.name.lower()]: ColumnType(

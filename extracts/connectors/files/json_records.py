@@ -13,6 +13,10 @@ from extracts.connectors.files.lines import DAMAGE, MAX_LINE, Lines, LongLineErr
 
 MAX_VALUE = 16_000_000
 _PIECE = 256 * 1024
+# Signs that may stand between a whole number and its other digits: 1e+5.
+_LEFT_OF_NUMBER = 3
+# Nothing that JSON knows is longer, but texts: what ends further from the end is whole.
+_LONGEST_WORD = 16
 _BLANK = " \t\r\n"
 
 
@@ -215,11 +219,11 @@ class _Document:
             try:
                 value, end = _DECODER.raw_decode(self._held, self._at)
             except (ValueError, RecursionError) as error:
-                if not self._fill():
+                if not _may_be_cut(error, len(self._held)) or not self._fill():
                     self._fail(_reason(error), error)
                 continue
-            # A number may go on in the next piece.
-            if end < len(self._held) or not self._fill():
+            # A number may go on in the next piece, behind its point or exponent.
+            if len(self._held) - end >= _LEFT_OF_NUMBER or not self._fill():
                 self._check_damage(end)
                 self.length = end - self._at
                 self._at = end
@@ -236,8 +240,9 @@ class _Document:
         if len(self._held) - self._at > MAX_VALUE:
             self._fail(f"a value is longer than {MAX_VALUE:,} characters, or has no end")
         piece = self._text.read(max(_PIECE, len(self._held) - self._at))
-        self._held = self._held[self._at :] + piece
-        self._at = 0
+        if piece:
+            self._held = self._held[self._at :] + piece
+            self._at = 0
         self._is_over = not piece
         return bool(piece)
 
@@ -251,6 +256,13 @@ class _Document:
             file=self._name,
             row=self.row,
         )
+
+
+def _may_be_cut(error: Exception, length: int) -> bool:
+    """Say whether what was held of a document ended too early, and is not wrong by itself."""
+    if not isinstance(error, json.JSONDecodeError):
+        return False
+    return error.msg.startswith("Unterminated string") or error.pos + _LONGEST_WORD > length
 
 
 def _reason(error: Exception) -> str:

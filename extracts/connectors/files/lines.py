@@ -117,5 +117,11 @@ def encoding_of(file: SourceFile, *, given: str | None, error: type[FileUnusable
     if not given:
         return marked or "utf-8"
     # Whoever gives an encoding need not know whether the files begin with its mark.
-    family = codecs.lookup(given).name.partition("-le")[0].partition("-be")[0]
+    name = codecs.lookup(given).name
+    family = name.partition("-le")[0].partition("-be")[0]
+    if name in ("utf-16", "utf-32") and not marked.startswith(family):
+        raise error(
+            f"{file.name} does not begin with the mark that says how {given} is to be read.",
+            hint=f"Set encoding in the settings of the table to {name}-le or {name}-be.",
+        )
     return marked if marked.startswith(family) else given

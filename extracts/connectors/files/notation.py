@@ -13,6 +13,7 @@ ZONED = "TIMESTAMP WITH TIME ZONE"
 
 _TIME = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_MOMENT = f"{_DATE}[T ]{_TIME}"
 _ZONE = r"(Z|[-+][0-9]{2}(:?[0-9]{2})?)"
 _WHOLE = "(0|[1-9][0-9]{0,14})"
 _EXPONENT = r"([eE][-+]?[0-9]{1,3})?"
@@ -26,9 +27,10 @@ _PLAIN_NUMBERS = (
 )
 _PLAIN_TIMES = (
     ("DATE", _DATE, "DATE"),
-    ("TIMESTAMP", f"{_DATE}[T ]{_TIME}", "TIMESTAMP"),
-    (ZONED, f"{_DATE}[T ]{_TIME}{_ZONE}", ZONED),
+    ("TIMESTAMP", _MOMENT, "TIMESTAMP"),
+    (ZONED, f"{_MOMENT}{_ZONE}", ZONED),
 )
+_ISO = {"DATE": _DATE, "TIMESTAMP": f"{_DATE}([T ]{_TIME})?", ZONED: f"{_MOMENT}{_ZONE}"}
 _NUMBER = re.compile(
     r"(?:U?(?:TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\))", re.ASCII
 )
@@ -42,6 +44,7 @@ class Notation:
     thousands_mark: str = ""
     date_formats: tuple[str, ...] = ()
     timestamp_formats: tuple[str, ...] = ()
+    takes_iso: bool = False
 
     @classmethod
     def of(cls, options: FilesTable) -> Notation:
@@ -53,6 +56,18 @@ class Notation:
             timestamp_formats=options.timestamp_formats,
         )
 
+    @classmethod
+    def of_cells(cls, options: FilesTable) -> Notation:
+        """Return what the settings say of values that have types of their own beside texts.
+
+        Their numbers are none of text, and their times are written as ISO 8601 says.
+        """
+        return cls(
+            date_formats=options.date_formats,
+            timestamp_formats=options.timestamp_formats,
+            takes_iso=True,
+        )
+
     def parsed(self, kind: str, value: str) -> str:
         """Return SQL for the text ``value`` as ``kind``, null if it is none.
 
@@ -60,13 +75,15 @@ class Notation:
         """
         if _NUMBER.fullmatch(kind) and self._has_own_numbers:
             return self._parsed_number(kind, value)
-        if kind == "DATE" and self.date_formats:
-            return f"CAST({_strptime(value, self.date_formats)} AS DATE)"
-        if kind == "TIMESTAMP" and (self.timestamp_formats or self.date_formats):
-            return f"CAST({self._parsed_time(kind, value)} AS TIMESTAMP)"
-        if kind == ZONED and self.timestamp_formats:
-            return f"CAST({_strptime(value, self.timestamp_formats)} AS {ZONED})"
-        return ""
+        formats = self._formats(kind)
+        if not formats:
+            return ""
+        parsed = f"CAST({_strptime(value, formats)} AS {kind})"
+        if self.takes_iso:
+            return f"coalesce({_if_it_is(_ISO[kind], value, kind)}, {parsed})"
+        if kind == "TIMESTAMP" and not self.timestamp_formats:
+            return f"coalesce({parsed}, {_if_it_is(_MOMENT, value, kind)})"
+        return parsed
 
     def looks(self, value: str) -> list[tuple[str, str]]:
         """Return each look that a value may have, and SQL that says whether it does."""
@@ -107,13 +124,13 @@ class Notation:
         number = f"TRY_CAST({self._plain(value)} AS {kind})"
         return f"CASE WHEN {_matches(value, form)} THEN {number} END"
 
-    def _parsed_time(self, kind: str, value: str) -> str:
-        formats = [*self.timestamp_formats, *self.date_formats]
-        parsed = _strptime(value, formats)
-        if self.timestamp_formats:
-            return parsed
-        plain = _fits(value, f"{_DATE}[T ]{_TIME}", kind)
-        return f"coalesce({parsed}, CASE WHEN {plain} THEN TRY_CAST({value} AS {kind}) END)"
+    def _formats(self, kind: str) -> tuple[str, ...]:
+        """Return how text of a type is written, nothing where DuckDB's own way is the only one."""
+        if kind == "DATE":
+            return self.date_formats
+        if kind == "TIMESTAMP":
+            return (*self.timestamp_formats, *self.date_formats)
+        return self.timestamp_formats if kind == ZONED else ()
 
     def _whole(self, digits: int) -> str:
         mark = _spaces(self.thousands_mark)
@@ -153,6 +170,10 @@ def _strptime(value: str, formats: Sequence[str]) -> str:
 
 def _matches(value: str, pattern: str) -> str:
     return f"regexp_full_match({value}, {quote_literal(pattern)})"
+
+
+def _if_it_is(pattern: str, value: str, kind: str) -> str:
+    return f"CASE WHEN {_matches(value, pattern)} THEN TRY_CAST({value} AS {kind}) END"
 
 
 def _can_be(value: str, kind: str) -> str:

@@ -33,11 +33,22 @@ def _encoding(name: str) -> str:
     return name
 
 
+def _time_format(text: str) -> str:
+    if not _TIME_FORMAT.fullmatch(text) or not re.search(r"%-?\w", text.replace("%%", "")):
+        raise ValueError(
+            "write it with the signs of strptime, such as %d.%m.%Y or %Y-%m-%dT%H:%M:%S%z"
+        )
+    return text
+
+
+# What DuckDB can read times by; it refuses other signs when rows are read.
+_TIME_FORMAT = re.compile(r"([^%\x00]|%-?[dHIjmMSy]|%[aAbBcfgGhnpTuUVwWxXYzZ%])*")
+
 # The name of a DuckDB type: letters, digits, and what types with parameters need.
 DuckdbType = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_ (),\[\]]{0,199}$")]
 Delimiter = Annotated[str, StringConstraints(pattern=r'^[^\r\n"\x00]$')]
 Sign = Annotated[str, StringConstraints(pattern=r"^[^\r\n\x00]$")]
-TimeFormat = Annotated[str, StringConstraints(pattern=r"^[^\x00]*%[^\x00]*$", max_length=100)]
+TimeFormat = Annotated[str, AfterValidator(_time_format), StringConstraints(max_length=100)]
 Encoding = Annotated[str, AfterValidator(_encoding), StringConstraints(max_length=40)]
 
 
@@ -99,6 +110,7 @@ class FilesConfig(Settings):
     s3_access_key_id: str = Field(
         default="",
         max_length=200,
+        pattern=r"^[!-~]*$",
         description="S3: id of the key; empty for a public bucket.",
         json_schema_extra=_S3,
     )
@@ -211,13 +223,14 @@ class FilesTable(Settings):
     date_formats: tuple[TimeFormat, ...] = Field(
         default=(),
         max_length=20,
-        description="CSV, JSON: how dates are written, such as %d.%m.%Y; 2026-01-31 if not given.",
+        description="How dates are written, such as %d.%m.%Y; 2026-01-31 if not given. JSON and "
+        "Excel: in columns whose type is given.",
     )
     timestamp_formats: tuple[TimeFormat, ...] = Field(
         default=(),
         max_length=20,
-        description="CSV, JSON: how points in time are written, such as %d.%m.%Y %H:%M; "
-        "2026-01-31 08:00:00 if not given.",
+        description="How points in time are written, such as %d.%m.%Y %H:%M; 2026-01-31 08:00:00 "
+        "if not given. JSON and Excel: in columns whose type is given.",
     )
     records_path: str = Field(
         default="",
@@ -262,8 +275,9 @@ class FilesTable(Settings):
     def _marks_differ(self) -> Self:
         if self.decimal_mark == self.thousands_mark:
             raise ValueError("decimal_mark and thousands_mark cannot be the same character")
-        signs = [self.delimiter, self.quote or None, self.comment]
+        escape = None if self.escape == self.quote else self.escape
+        signs = [self.delimiter, self.quote or None, escape, self.comment]
         given = [sign for sign in signs if sign]
         if len(set(given)) < len(given):
-            raise ValueError("delimiter, quote and comment cannot be the same character")
+            raise ValueError("delimiter, quote, escape and comment cannot be the same character")
         return self

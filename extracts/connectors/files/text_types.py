@@ -98,6 +98,7 @@ def guess_types(
     files need no more memory than one. A column without any value in them is text.
     """
     looks = dict.fromkeys(names, 0)
+    spelled = {name.lower(): name for name in names}
     for sample in samples:
         taken = _taken(connection, sample, rows)
         for start in range(0, taken.num_columns, _COLUMNS_AT_ONCE):
@@ -107,7 +108,7 @@ def guess_types(
             row = connection.execute(f"SELECT {asked} FROM {_TAKEN}").fetchone()  # noqa: S608  quoted
             assert row is not None, "an aggregation gives one row"
             for name, found in zip(some, row, strict=True):
-                looks[name] |= found or 0
+                looks[spelled[name.lower()]] |= found or 0
     return {
         name: ColumnType(kind=_kind(found, notation), notation=notation)
         for name, found in looks.items()

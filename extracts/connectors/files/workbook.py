@@ -35,7 +35,11 @@ _MB = 1_000_000
 _ROW = re.compile(rb'<row\b[^>]*?\br="(\d{1,7})"')
 _WIDE_CELL = re.compile(rb'\br="([A-Z]{2,3})\d')
 _FAULTY_CELL = re.compile(rb'<c\b[^>]*?\bt="e"')
-_TROUBLE = (CalamineError, XmlError, ZipError, zipfile.BadZipFile, zlib.error, EOFError)
+_ENCRYPTED = 0x1  # a flag of an entry
+_TROUBLE = (
+    CalamineError, XmlError, ZipError, zipfile.BadZipFile, zlib.error, EOFError,
+    NotImplementedError,
+)  # fmt: skip
 
 
 class WorkbookUnusableError(FileUnusableError):
@@ -141,6 +145,8 @@ def _measured(name: str, path: Path, max_mb: int) -> _Measure:
                 continue
             is_sheet = entry.filename.startswith("xl/worksheets/")
             sheet = _Measure()
+            if entry.flag_bits & _ENCRYPTED:
+                raise WorkbookUnusableError(f"{name} has a password.")
             with archive.open(entry) as part:
                 for piece in _pieces(part):
                     measure.bytes += len(piece)

@@ -51,6 +51,15 @@ class TestEncoding:
         assert refusal.value.message == "t.csv, row 3, column 't': the text is not in UTF-8."
         assert refusal.value.details == {"file": "t.csv", "row": 3, "column": "t"}
 
+    @pytest.mark.parametrize("name", ["utf-16", "U16", "utf-32"])
+    def test_that_needs_a_mark_is_refused_without_one(self, folder, extracted, name):
+        (folder / "t.csv").write_bytes("id,t\n1,a\n".encode("utf-16-le"))
+
+        with pytest.raises(NotCsvError, match="does not begin with the mark") as caught:
+            extracted("t.csv", encoding=name)
+
+        assert "-le or utf-" in caught.value.hint
+
     @pytest.mark.parametrize("name", ["klingon", "hex", ""])
     def test_must_exist(self, name):
         with pytest.raises(ValidationError, match="no encoding"):
@@ -137,6 +146,11 @@ class TestNotation:
         with pytest.raises(CsvRowError, match="row 3, column 'x': the value is not a DOUBLE"):
             extracted("t.csv", decimal_mark=",", types={"x": "DOUBLE"})
 
+    @pytest.mark.parametrize("form", ["%Q", "%Y%", "2026", "%%Y", "%-Y"])
+    def test_needs_signs_that_are_known(self, form):
+        with pytest.raises(ValidationError, match="signs of strptime"):
+            FilesTable(date_formats=(form,))
+
     def test_needs_marks_that_differ(self):
         with pytest.raises(ValidationError, match="same character"):
             FilesTable(decimal_mark=",", thousands_mark=",")
@@ -180,6 +194,10 @@ class TestSigns:
         (folder / "t.csv").write_text("id,t\n1,'it\\'s, it'\n")
 
         assert extracted("t.csv", quote="'", escape="\\").rows == [{"id": 1, "t": "it's, it"}]
+
+    def test_need_an_escape_that_is_no_delimiter(self):
+        with pytest.raises(ValidationError, match="same character"):
+            FilesTable(delimiter=",", escape=",")
 
     def test_of_tsv_are_tabs(self, folder, extracted):
         (folder / "t.tsv").write_text("id\ta,b\n1\tx,y\n")
@@ -250,6 +268,17 @@ class TestNames:
             "t.csv: columns without a usable name of their own: 2 'ID' is 'ID_3'"
         )
         assert "\u202e" not in note
+
+    def test_are_matched_without_case(self, folder, extracted):
+        (folder / "1.csv").write_text("ID,Name\n1,x\n")
+        (folder / "2.csv").write_text("name,id\ny,2\n")
+
+        assert extracted("*.csv").rows == [{"ID": 1, "Name": "x"}, {"ID": 2, "Name": "y"}]
+
+    def test_of_columns_without_any_may_stand_above_an_empty_row(self, folder, extracted):
+        (folder / "t.csv").write_text(",,\n1,2,3\n")
+
+        assert len(extracted("t.csv", has_header=False).rows) == 2
 
     def test_that_look_like_sql_are_names(self, folder, extracted):
         (folder / "t.csv").write_text('"x"") OR 1=1 --",b\n1,2\n')

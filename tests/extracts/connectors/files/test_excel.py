@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zipfile
 from datetime import date, datetime, time
 
@@ -70,6 +71,18 @@ class TestCells:
 
         with pytest.raises(RowError, match=r"t\.xlsx, row 3: a value stands beyond"):
             extracted("t.xlsx")
+
+    def test_are_not_read_by_the_notation_of_texts(self, folder, extracted):
+        rows = [["n", "d", "o"], [1.234, Number("46053", "date"), "31.1.2026"]]
+        write_workbook(folder / "t.xlsx", {"One": rows})
+
+        found = extracted(
+            "t.xlsx", decimal_mark=",", thousands_mark=".", date_formats=["%d.%m.%Y"],
+            types={"o": "DATE"},
+        )  # fmt: skip
+
+        day = date(2026, 1, 31)
+        assert found.rows == [{"n": 1.234, "d": day, "o": day}]
 
     def test_of_another_type_are_refused_with_their_place(self, folder, extracted):
         write_workbook(folder / "t.xlsx", {"One": [["a"], [1], [None], ["x"]]})
@@ -169,6 +182,17 @@ class TestHostile:
             archive.writestr("../../x", "no")
 
         with pytest.raises(WorkbookUnusableError, match="cannot be opened"):
+            extracted("t.xlsx")
+
+    def test_archives_that_are_encrypted_are_refused(self, folder, extracted):
+        write_workbook(folder / "t.xlsx", {"S": ORDERS})
+        # The flags of an entry are behind its signature, in the file and in the list at its end.
+        content = bytearray((folder / "t.xlsx").read_bytes())
+        for found in re.finditer(rb"PK(\x03\x04..|\x01\x02....)", bytes(content), re.DOTALL):
+            content[found.end()] |= 1
+        (folder / "t.xlsx").write_bytes(content)
+
+        with pytest.raises(WorkbookUnusableError, match="has a password"):
             extracted("t.xlsx")
 
     def test_a_cell_far_away_is_refused_before_it_takes_memory(self, folder, extracted):

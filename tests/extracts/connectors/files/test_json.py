@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from catalog.connectors import ColumnSpec
 from extracts.connectors.files.errors import FileUnusableError, RowError
-from extracts.connectors.files.json_records import NotJsonError
+from extracts.connectors.files.json_records import _PIECE, NotJsonError
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False),
@@ -47,6 +47,14 @@ class TestShapes:
         (folder / "t.json").write_text('{"a": {"b": [{"id": 1}], "c": [{"id": 9}]}, "d": [{}]}')
 
         assert extracted("t.json", records_path="a.b").rows == [{"id": 1}]
+
+    @pytest.mark.parametrize("number", ["1.25", "-1.5e+10", "12", "1E5"])
+    @pytest.mark.parametrize("read_first", range(1, 9))
+    def test_may_be_cut_anywhere_while_they_are_read(self, folder, extracted, number, read_first):
+        blanks = " " * (_PIECE - len('{"n": ') - read_first)
+        (folder / "t.json").write_text(f'{{"n": {blanks}{number}, "rows": [{{"id": 1}}]}}')
+
+        assert extracted("t.json").rows == [{"id": 1}]
 
     @pytest.mark.parametrize(
         ("content", "path", "said"),
@@ -92,6 +100,28 @@ class TestColumns:
         found = extracted("t.json", types={"x": "DECIMAL(20,2)"})
 
         assert str(found.rows[0]["x"]) == "12345678901234567.89"
+
+    def test_keep_names_that_were_made_for_them(self, folder, extracted):
+        (folder / "t.json").write_text('[{"": 1, "a\\u0000b": 2, "C": 3, "c": 4}]')
+        first = extracted("t.json")
+
+        (folder / "t.json").write_text('[{"": 1, "a\\u0000b": 2, "c": 4, "C": 3}]')
+        again = extracted("t.json", known=first.columns)
+
+        assert first.rows == again.rows == [{"column_1": 1, "ab": 2, "C": 3, "c_2": 4}]
+
+    def test_of_numbers_and_times_are_not_read_by_the_notation_of_texts(self, folder, extracted):
+        (folder / "t.json").write_text('[{"n": 1.234, "d": "2026-01-31", "o": "31.1.2026"}]')
+        options = {
+            "decimal_mark": ",", "thousands_mark": ".", "date_formats": ["%d.%m.%Y"],
+            "types": {"o": "DATE"},
+        }  # fmt: skip
+
+        first = extracted("t.json", **options)
+        again = extracted("t.json", **options, known=first.columns)
+
+        day = date(2026, 1, 31)
+        assert first.rows == again.rows == [{"n": 1.234, "d": day, "o": day}]
 
     def test_that_no_row_has_any_more_stay(self, folder, extracted):
         (folder / "t.json").write_text('[{"b": 1, "a": 2}]')
@@ -143,6 +173,7 @@ class TestHostile:
             ("t.json", b'[{"a": NaN}]', "NaN"),
             ("t.json", b'[{"a": ' + b"9" * 5000 + b"}]", "a number is too long"),
             ("t.json", b'[{"a": "' + b"x" * 17_000_000, "has no end"),
+            ("t.json", b'[{"a": tru},' + b" " * 17_000_000, "row 1: .*: expecting value"),
             ("t.json", b'[{"a": "\xe8"}]', "row 1: this is no JSON: the text is not in"),
             ("t.json", b'[{"a": 1}] x', "something follows the end"),
             ("t.json", b"PK\x03\x04", "a ZIP archive"),
