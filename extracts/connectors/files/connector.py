@@ -122,7 +122,8 @@ class FilesConnector(Connector):
         entries = _entries(location, table)
         way = _digest(_way_of_reading(table))
         if cast("FilesTable", table.options).part_per_file:
-            return extract_parts(location, entries, request, out, way=way)
+            brought = extract_parts(location, entries, request, out, way=way)
+            return replace(brought, notes=(*location.notes, *brought.notes))
         stamps = location.stamps(entries, request.state.get("stamps", {}))
         seen = _fingerprint(way, entries, stamps)
         if seen is not None and request.state.get("fingerprint") == seen:
@@ -132,7 +133,11 @@ class FilesConnector(Connector):
         with location.fetched(entries, out.scratch) as fetched:
             result = _write(fetched, table, out)
             stamps = [each.stamp for each in fetched]
-        return replace(result, state=_state(location, way, entries, stamps))
+        return replace(
+            result,
+            notes=(*location.notes, *result.notes),
+            state=_state(location, way, entries, stamps),
+        )
 
     def _location(self, config: Settings, secrets: Mapping[str, str]) -> Location:
         given = cast("FilesConfig", config)

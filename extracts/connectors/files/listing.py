@@ -35,7 +35,10 @@ class SourceFileRefusedError(InvalidInputError):
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFile:
-    """A file of a table: where it really is, and its name relative to the source's folder."""
+    """A file of a table: where it can be read, and the name that its source knows it by.
+
+    ``suffix`` says format and compression as the names of files do, also where ``name`` does not.
+    """
 
     path: Path
     name: str
@@ -43,25 +46,23 @@ class SourceFile:
     compression: Compression = Compression.NONE
     suffix: str
 
-    @property
-    def stem(self) -> str:
-        """The last part of the name without its suffix."""
-        name = PurePosixPath(self.name).name
-        return name[: len(name) - len(self.suffix)]
-
 
 def is_supported(name: str) -> bool:
     """Say whether a name tells a format that can be read."""
     return named_format(name).format is not None
 
 
-def source_file(path: Path, name: str, *, kind: Format | None = None) -> SourceFile:
+def source_file(
+    path: Path, name: str, *, kind: Format | None = None, telling: str = ""
+) -> SourceFile:
     """Return the file at ``path`` as its ``name`` says, or as ``kind`` whatever its name says.
+
+    Where another name tells what it is, that is ``telling``.
 
     Raises:
         SourceFileRefusedError: its format is not known.
     """
-    told = named_format(name)
+    told = named_format(telling or name)
     kind = kind or told.format
     if kind is None:
         raise SourceFileRefusedError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -60,7 +62,7 @@ class Web:
         self._session = requests.Session()
         # Proxies, .netrc and certificates of the environment are not ours to use.
         self._session.trust_env = False
-        self._session.verify = str(ca_file) if ca_file else True
+        self._session.verify = _usable(ca_file) if ca_file else True
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _CheckedAdapter(reach))
 
@@ -105,6 +107,8 @@ class reaching:  # noqa: N801  reads as what it does: with reaching(host)
 
     def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
         """Say what happened."""
+        if isinstance(error, urllib3.exceptions.HTTPError):
+            raise HostUnreachableError(f"{self._host} ended the connection.") from error
         if isinstance(error, requests.exceptions.SSLError):
             raise CertificateRefusedError(
                 f"The certificate of {self._host} is not trusted."
@@ -123,6 +127,18 @@ def origin(url: str) -> tuple[str, str, int]:
     """Return scheme, host and port of an address."""
     pieces = checked_url(url)
     return pieces.scheme, (pieces.hostname or "").lower(), pieces.port or _port(pieces.scheme)
+
+
+def _usable(ca_file: Path) -> str:
+    """Return the path of a file that holds certificates."""
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # of the file, and of what it holds
+        raise CertificateRefusedError(
+            f"{ca_file.name} holds no certificate that can be read.",
+            hint="Give a file of certificates in PEM that the server may read as ca_file.",
+        ) from error
+    return str(ca_file)
 
 
 def _port(scheme: str) -> int:

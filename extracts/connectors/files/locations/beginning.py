@@ -8,19 +8,25 @@ from typing import Literal
 
 import pyarrow as pa
 
-from extracts.connectors.files.listing import source_file
+from extracts.connectors.files.formats import Compression
 from extracts.connectors.files.locations.location import Fetched
 
 BEGINNING_BYTES = 1024 * 1024
 
-_LINES = (".csv", ".tsv", ".txt", ".ndjson", ".jsonl")
-_COMPRESSED: dict[str, Literal["gzip", "zstd"]] = {".gz": "gzip", ".zst": "zstd"}
+_LINES = (".csv", ".tsv", ".tab", ".txt", ".ndjson", ".jsonl")
+_COMPRESSED = (".gz", ".zst")
+_CODECS: dict[Compression, Literal["gzip", "zstd"]] = {
+    Compression.GZIP: "gzip",
+    Compression.ZSTD: "zstd",
+}
 _OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def can_be_cut(name: str) -> bool:
     """Say whether the beginning of a file makes sense without the rest of it."""
-    return _plain_name(name).lower().endswith(_LINES)
+    lower = name.lower()
+    ending = PurePosixPath(lower).suffix
+    return (lower.removesuffix(ending) if ending in _COMPRESSED else lower).endswith(_LINES)
 
 
 def cut(fetched: Fetched, folder: Path) -> Fetched:
@@ -29,23 +35,19 @@ def cut(fetched: Fetched, folder: Path) -> Fetched:
     if not can_be_cut(file.name):
         return fetched
     is_short = file.path.stat().st_size < BEGINNING_BYTES
-    kind = _COMPRESSED.get(PurePosixPath(file.name.lower()).suffix)
-    if is_short and kind is None:
+    codec = _CODECS.get(file.compression)
+    if is_short and codec is None:
         return fetched
-    data = _unpacked(file.path, kind) if kind else _first(file.path)
+    data = _unpacked(file.path, codec) if codec else _first(file.path)
     if not data or data.startswith(_OTHER_ENCODINGS):
         return fetched
     if len(data) >= BEGINNING_BYTES or not is_short:
         data = _whole_lines(data)
-    name = _plain_name(file.name)
-    path = folder / f"{file.path.name.partition('.')[0]}-beginning{PurePosixPath(name).suffix}"
+    path = folder / f"{file.path.name.partition('.')[0]}-beginning"
     path.write_bytes(data)
-    return dataclasses.replace(fetched, file=source_file(path, name, kind=file.kind))
-
-
-def _plain_name(name: str) -> str:
-    ending = PurePosixPath(name.lower()).suffix
-    return name[: -len(ending)] if ending in _COMPRESSED else name
+    suffix = file.suffix.rpartition(".")[0] if codec else file.suffix
+    beginning = dataclasses.replace(file, path=path, compression=Compression.NONE, suffix=suffix)
+    return dataclasses.replace(fetched, file=beginning)
 
 
 def _first(path: Path) -> bytes:
@@ -53,11 +55,11 @@ def _first(path: Path) -> bytes:
         return stream.read(BEGINNING_BYTES)
 
 
-def _unpacked(path: Path, kind: Literal["gzip", "zstd"]) -> bytes:
+def _unpacked(path: Path, codec: Literal["gzip", "zstd"]) -> bytes:
     """Return what the beginning of a compressed file holds, as far as it can be told."""
     found = bytearray()
     try:
-        with pa.OSFile(str(path), "rb") as file, pa.CompressedInputStream(file, kind) as stream:
+        with pa.OSFile(str(path), "rb") as file, pa.CompressedInputStream(file, codec) as stream:
             while len(found) < BEGINNING_BYTES:
                 piece = stream.read(64 * 1024)
                 if not piece:

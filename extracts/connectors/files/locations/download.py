@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -17,15 +17,17 @@ import urllib3
 
 from agnes_site.core.errors import AgnesError, InvalidInputError, UpstreamError
 from extracts.connectors.files.locations.location import (
+    FileChangedError,
     FileTooLargeError,
     RemoteFileMissingError,
     Stamp,
 )
-from extracts.connectors.reach.web import HostUnreachableError, Web, reaching
+from extracts.connectors.reach.web import HostUnreachableError, Web
 
 _ATTEMPTS = 5
 _LONGEST_PAUSE_SECONDS = 20.0
 _PIECE_BYTES = 256 * 1024
+_PIECE = re.compile(r"bytes (?P<start>\d+)-\d+/(?P<length>\d+|\*)")
 _SETTLED = timedelta(seconds=60)
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -93,6 +95,9 @@ class Downloads:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return self._try(url, progress, name, dict(headers or {}), first_bytes)
+            except FileChangedError:
+                # It is not what was listed, and will not be again.
+                raise
             except UpstreamError as error:
                 wait = error.retry_after
                 if attempt == _ATTEMPTS or (wait or 0) > _LONGEST_PAUSE_SECONDS:
@@ -128,21 +133,17 @@ class Downloads:
         headers |= so_far.range_headers(first)
         with self.ask(url, name=name, headers=headers) as answer:
             _refuse_page(answer, name)
-            so_far.begin(answer)
-            host = urlsplit(url).hostname or ""
-            with reaching(host), so_far.path.open("ab") as target:
-                try:
-                    for piece in answer.raw.stream(_PIECE_BYTES, decode_content=False):
-                        target.write(piece)
-                        if first is not None and target.tell() >= first:
-                            break
-                        self._refuse_large(target.tell(), name)
-                except (urllib3.exceptions.HTTPError, OSError) as error:
-                    raise HostUnreachableError(
-                        f"{host} ended the connection in the middle of {name}."
-                    ) from error
+            length = so_far.begin(answer)
+            with so_far.path.open("ab") as target:
+                for piece in _pieces(answer, urlsplit(url).hostname or "", name):
+                    target.write(piece)
+                    if first is not None and target.tell() >= first:
+                        break
+                    self._refuse_large(target.tell(), name)
             if first is not None:
                 os.truncate(so_far.path, min(first, so_far.path.stat().st_size))
+            elif length is not None and so_far.path.stat().st_size != length:
+                raise UpstreamError(f"The server sent less of {name} than there is.")
             return _downloaded(answer, so_far.path)
 
     def _refuse_large(self, size: int, name: str) -> None:
@@ -166,19 +167,41 @@ class _Progress:
             return {"Range": f"bytes={size}-", "If-Range": self._validator}
         return {"Range": f"bytes=0-{first - 1}"} if first else {}
 
-    def begin(self, answer: requests.Response) -> None:
-        """Keep what is there if the answer goes on behind it, else start anew."""
+    def begin(self, answer: requests.Response) -> int | None:
+        """Keep what is there if the answer goes on behind it, else start anew.
+
+        Return the length of the whole file where the answer is a piece that says it.
+
+        Raises:
+            UpstreamError: it is another piece than was asked for.
+        """
         size = self.path.stat().st_size
-        place = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-        goes_on = answer.status_code == 206 and place is not None and int(place[1]) == size
-        if not goes_on:
-            if answer.status_code == 206 and size:
-                self._validator = ""
-                os.truncate(self.path, 0)
-                raise UpstreamError("The server answers with another piece than was asked for.")
-            os.truncate(self.path, 0)
         etag = answer.headers.get("ETag", "")
         self._validator = etag if etag.startswith('"') else ""
+        if answer.status_code != 206:
+            os.truncate(self.path, 0)
+            return None
+        piece = _PIECE.match(answer.headers.get("Content-Range", ""))
+        if piece is None or int(piece["start"]) not in (0, size):
+            self._validator = ""
+            os.truncate(self.path, 0)
+            raise UpstreamError("The server answers with another piece than was asked for.")
+        os.truncate(self.path, int(piece["start"]))
+        return int(piece["length"]) if piece["length"].isdecimal() else None
+
+
+def _pieces(answer: requests.Response, host: str, name: str) -> Iterator[bytes]:
+    """Yield the body of an answer.
+
+    Raises:
+        HostUnreachableError: the connection ended before it did.
+    """
+    try:
+        yield from answer.raw.stream(_PIECE_BYTES, decode_content=False)
+    except urllib3.exceptions.HTTPError as error:
+        raise HostUnreachableError(
+            f"{host} ended the connection in the middle of {name}."
+        ) from error
 
 
 def stamp_of(answer: requests.Response) -> Stamp | None:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
 
 from catalog.connectors import Health
-from extracts.connectors.files.formats import Format
-from extracts.connectors.files.listing import (
-    SourceFilesMissingError,
-    check_relative,
-)
+from extracts.connectors.files.formats import Format, named_format
+from extracts.connectors.files.listing import SourceFilesMissingError, check_relative
 from extracts.connectors.files.locations.beginning import BEGINNING_BYTES, can_be_cut, cut
-from extracts.connectors.files.locations.download import (
-    Downloads,
-    stamp_of,
-)
+from extracts.connectors.files.locations.download import Downloads, RemoteDeniedError, stamp_of
 from extracts.connectors.files.locations.location import Entry, Fetched, Location, Stamp
 from extracts.connectors.files.locations.naming import named
 from extracts.connectors.files.locations.patterns import is_pattern, matches
@@ -34,12 +30,7 @@ class HttpLocation(Location):
     def __init__(self, urls: Sequence[str], downloads: Downloads) -> None:
         self._downloads = downloads
         self._folders = [url for url in urls if urlsplit(url).path.endswith("/")]
-        files = [url for url in urls if url not in self._folders]
-        names = [_name(url) for url in files]
-        self._files = {
-            name if names.count(name) == 1 else urlsplit(url).path.strip("/"): url
-            for name, url in zip(names, files, strict=True)
-        }
+        self._files = _by_name(url for url in urls if url not in self._folders)
 
     def test(self) -> Health:
         """Ask for the beginning of each address."""
@@ -77,7 +68,8 @@ class HttpLocation(Location):
                 f"No address of the source ends with {source_table!r}.",
                 hint="Add the address to the source, or one of a folder, ending with /.",
             )
-        place = self._folders[0] + quote(source_table)
+        folder = urlsplit(self._folders[0])
+        place = folder._replace(path=folder.path + quote(source_table)).geturl()
         return [Entry(name=source_table, place=place, kind=kind)]
 
     def stamps(self, entries: Sequence[Entry], known: Mapping[str, Stamp]) -> list[Stamp | None]:
@@ -119,8 +111,17 @@ class HttpLocation(Location):
 
 
 def signed_in(urls: Sequence[str], *, user: str, password: str, token: str) -> Sign:
-    """Return the proof of who asks; it is given to the hosts of ``urls`` and to no others."""
+    """Return the proof of who asks; it is given to the hosts of ``urls`` and to no others.
+
+    Raises:
+        RemoteDeniedError: the token cannot be sent.
+    """
     own = {origin(url) for url in urls}
+    if not (token.isascii() and token.isprintable()):
+        raise RemoteDeniedError(
+            "The token of the source holds a sign that cannot be sent, such as a line break.",
+            hint="Enter it again, without anything before or behind it.",
+        )
     proof = f"Bearer {token}" if token else ""
     if password:
         both = f"{user}:{password}".encode()
@@ -132,6 +133,37 @@ def signed_in(urls: Sequence[str], *, user: str, password: str, token: str) -> S
     return sign
 
 
-def _name(url: str) -> str:
+def _by_name(urls: Iterable[str]) -> dict[str, str]:
+    """Return each address by a name of its own: its last part, or as much more as is needed.
+
+    What stands behind the question mark may be secret, and is no part of a name.
+    """
+    names = {url: _last_part(url) for url in urls}
+    for longer in (_path, _host_and_path):
+        met = Counter(names.values())
+        names = {url: name if met[name] == 1 else longer(url) for url, name in names.items()}
+    found: dict[str, str] = {}
+    for url, name in names.items():
+        found[_free(name, found)] = url
+    return found
+
+
+def _last_part(url: str) -> str:
     pieces = urlsplit(url)
     return unquote(PurePosixPath(pieces.path).name) or (pieces.hostname or "")
+
+
+def _path(url: str) -> str:
+    return unquote(urlsplit(url).path.strip("/")) or _last_part(url)
+
+
+def _host_and_path(url: str) -> str:
+    return f"{urlsplit(url).hostname}/{_path(url)}"
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """Return a name that is not taken, with a number before its ending if need be."""
+    suffix = named_format(name).suffix
+    stem = name[: len(name) - len(suffix)]
+    numbered = (f"{stem}-{number}{name[len(stem) :]}" for number in count(2))
+    return next(each for each in chain([name], numbered) if each not in taken)

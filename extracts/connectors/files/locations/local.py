@@ -7,7 +7,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NoReturn
 
 from catalog.connectors import Health, Reach
@@ -41,6 +41,8 @@ from extracts.connectors.reach.paths import (
 _SETTLED_NS = 60 * 10**9
 # Descriptors that everything else in the process needs.
 _SPARE_DESCRIPTORS = 128
+# Names that a note lists.
+_SHOWN = 5
 
 
 class LocalLocation(Location):
@@ -62,6 +64,18 @@ class LocalLocation(Location):
             raise SourceFolderMissingError(f"The folder {folder} cannot be read.")
         self._inner = Reach(roots=(self._root,), private=reach.private)
         self._now_ns = now_ns
+        self._passed_over: list[str] = []
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Say which files of a pattern or folder are links that were passed over."""
+        if not self._passed_over:
+            return ()
+        shown = ", ".join(self._passed_over[:_SHOWN])
+        more = (
+            f" and {len(self._passed_over) - _SHOWN:,} more" if self._passed_over[_SHOWN:] else ""
+        )
+        return (f"Passed over, as links out of the source's folder: {shown}{more}.",)
 
     def test(self) -> Health:
         """Look into the folder."""
@@ -96,16 +110,21 @@ class LocalLocation(Location):
             names = [name for name in self._below(below) if matches(name, source_table)]
         else:
             names = self._below(source_table.rstrip("/") + "/")
-        found = [self._checked(name, kind) for name in names if kind or is_supported(name)]
+        names = [name for name in names if kind or is_supported(name)]
+        # They were never read, and a file that is meant can be named by itself.
+        outside = {name for name in names if self._leads_out(name)}
+        self._passed_over = [_said(name) for name in sorted(outside)]
+        found = [self._checked(name, kind) for name in names if name not in outside]
         if not found:
             raise SourceFilesMissingError(
-                f"There are no files of a known format at {source_table!r}."
+                f"There are no files of a known format at {source_table!r}.",
+                hint=" ".join(self.notes) or None,
             )
         return found
 
     def stamps(self, entries: Sequence[Entry], known: Mapping[str, Stamp]) -> list[Stamp | None]:
         """Ask the file system."""
-        return [self._settled(_stamp(Path(each.place).stat())) for each in entries]
+        return [self._stamp_at(Path(each.place)) for each in entries]
 
     @contextmanager
     def fetched(self, entries: Sequence[Entry], scratch: Path) -> Iterator[list[Fetched]]:
@@ -142,6 +161,22 @@ class LocalLocation(Location):
             is_same=is_same,
         )
 
+    def _stamp_at(self, path: Path) -> Stamp | None:
+        try:
+            return self._settled(_stamp(path.stat()))
+        except OSError:
+            return None  # whoever fetches it says why
+
+    def _leads_out(self, name: str) -> bool:
+        path = self._root / name
+        if not path.is_symlink():
+            return False
+        try:
+            allowed_path(path, self._inner)
+        except PathNotAllowedError:
+            return True
+        return False
+
     def _below(self, folder: str) -> list[str]:
         start = self._root / folder
         if not os.path.lexists(start):
@@ -153,7 +188,7 @@ class LocalLocation(Location):
         path = self._root / name
         real = self._real(path, name)
         if not real.is_file():
-            raise SourceFileRefusedError(f"{name} is not a file.")
+            raise SourceFileRefusedError(f"{_said(name)} is not a file.")
         return _entry(name, real, kind)
 
     def _real(self, path: Path, name: str) -> Path:
@@ -162,12 +197,10 @@ class LocalLocation(Location):
             real = allowed_path(path, self._inner)
         except PathNotAllowedError as error:
             raise SourceFileRefusedError(
-                f"{name} lies outside of the source's folder, or is hidden."
+                f"{_said(name)} lies outside of the source's folder, or is hidden."
             ) from error
         if not real.exists() and os.path.lexists(path):
-            raise SourceFilesMissingError(
-                f"{PurePosixPath(name).name} is a link that leads nowhere."
-            )
+            raise SourceFilesMissingError(f"{_said(name)} is a link that leads nowhere.")
         return real
 
     def _settled(self, stamp: Stamp) -> Stamp | None:
@@ -192,7 +225,11 @@ def _stamp(found: os.stat_result) -> Stamp:
 
 
 def _entry(name: str, real: Path, kind: Format | None = None) -> Entry:
-    return Entry(name=name, place=str(real), bytes=real.stat().st_size, kind=kind)
+    try:
+        size = real.stat().st_size
+    except OSError as error:
+        _unreadable(name, error)
+    return Entry(name=_said(name), place=str(real), bytes=size, kind=kind)
 
 
 def _walk(root: Path, folder: str, *, is_strict: bool) -> Iterator[str]:
@@ -210,7 +247,7 @@ def _walk(root: Path, folder: str, *, is_strict: bool) -> Iterator[str]:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         todo.append(name)
-                    elif not entry.is_dir():
+                    elif not _leads_to_folder(entry):
                         found.append(name)
                     if count > MAX_LISTED:
                         raise TooManyFilesError(
@@ -222,18 +259,26 @@ def _walk(root: Path, folder: str, *, is_strict: bool) -> Iterator[str]:
     yield from sorted(found)
 
 
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link to itself, for one
+
+
 def _can_be_said(name: str) -> bool:
     """Say whether a name is text; the file system takes any bytes."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return _said(name) == name
+
+
+def _said(name: str) -> str:
+    """Return a name as text, with the bytes that are none written out."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _unreadable(name: str, error: OSError) -> NoReturn:
     raise SourceFilesMissingError(
-        f"{name} cannot be read: {error.strerror}.",
+        f"{_said(name)} cannot be read: {error.strerror}.",
         hint="Check that it is there and that the user Agnes runs as may read it.",
     ) from error
 

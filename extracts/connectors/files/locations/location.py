@@ -94,6 +94,11 @@ class Location(ABC):
     # Whether looking at many files is cheap.
     is_near = False
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the files that :meth:`entries` found last."""
+        return ()
+
     @abstractmethod
     def test(self) -> Health:
         """Try whether the place can be reached."""

@@ -1,4 +1,4 @@
-"""What a downloaded file is called: by its address, else by what its server says of it."""
+"""What a downloaded file is: by its address, else by what its server says of it."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ _SUFFIX_OF = {
 
 
 def named(entry: Entry, got: Downloaded) -> Fetched:
-    """Give a downloaded file a name that tells its format.
+    """Return a downloaded file in its format, under the name that its source knows it by.
 
     Raises:
         RemoteAnswerError: the server encodes it in a way that was not asked for.
         SourceFileRefusedError: nothing tells its format.
     """
-    name = entry.name
-    if not is_supported(name):
+    telling = entry.name
+    if not is_supported(telling):
         ending = _SUFFIX_OF.get(got.content_type, "")
-        name = got.file_name if is_supported(got.file_name) else name + ending
-    if got.encoding in ("gzip", "x-gzip") and not name.endswith(".gz"):
-        name += ".gz"
+        telling = got.file_name if is_supported(got.file_name) else telling + ending
+    if got.encoding in ("gzip", "x-gzip") and not telling.endswith(".gz"):
+        telling += ".gz"
     elif got.encoding not in ("", "identity", "gzip", "x-gzip"):
         raise RemoteAnswerError(
             f"The server sends {entry.name} encoded as {got.encoding!r}, unasked.",
             hint="Let the server send the file as it is, or compressed with gzip.",
         )
-    path = got.path.with_name(got.path.name + named_format(name).suffix)
+    path = got.path.with_name(got.path.name + named_format(telling).suffix)
     got.path.rename(path)
-    return Fetched(file=source_file(path, name, kind=entry.kind), stamp=got.stamp)
+    file = source_file(path, entry.name, kind=entry.kind, telling=telling)
+    return Fetched(file=file, stamp=got.stamp)

@@ -40,7 +40,7 @@ from extracts.connectors.files.locations.location import (
 )
 from extracts.connectors.files.locations.naming import named
 from extracts.connectors.files.locations.patterns import fixed_folder, is_pattern, matches
-from extracts.connectors.reach.web import Sign, origin
+from extracts.connectors.reach.web import Sign, origin, reaching
 
 _MAX_LIST_BYTES = 16 * 1024**2
 _MAX_ERROR_BYTES = 64 * 1024
@@ -97,15 +97,15 @@ class S3Location(Location):
         """Return one object, those below a folder, or those of a pattern."""
         check_relative(source_table)
         if is_pattern(source_table):
-            found = self._all(fixed_folder(source_table))
-            found = [each for each in found if matches(each.name, source_table)]
+            listed = self._all(fixed_folder(source_table))
+            found = [each for each in listed if matches(each.name, source_table)]
         else:
+            listed = self._all(source_table)
             below = source_table.rstrip("/") + "/"
-            found = self._all(source_table)
-            exact = [each for each in found if each.name == source_table]
-            if exact:
-                return [replace(each, kind=kind) for each in exact]
-            found = [each for each in found if each.name.startswith(below)]
+            found = [each for each in listed if each.name.startswith(below)]
+        exact = [each for each in listed if each.name == source_table]
+        if exact:
+            return [replace(each, kind=kind) for each in exact]
         found = [each for each in found if kind or is_supported(each.name)]
         if not found:
             raise SourceFilesMissingError(
@@ -165,15 +165,20 @@ class S3Location(Location):
         url = f"{self._bucket.url}/?{urlencode(sorted(asked.items()), quote_via=quote)}"
         with self._downloads.ask(url, name=f"bucket {self._bucket.name}", headers={}) as answer:
             root = _xml(answer, _MAX_LIST_BYTES)
+        is_quoted = _text(root, "EncodingType") == "url"
         more = _text(root, "IsTruncated") == "true"
         following = _text(root, "NextContinuationToken")
         if more and (not following or following == token):
             raise UpstreamError("The store's list of objects does not come to an end.")
-        entries = [self._entry(item) for item in root if _local(item.tag) == "Contents"]
+        entries = [
+            self._entry(item, is_quoted=is_quoted)
+            for item in root
+            if _local(item.tag) == "Contents"
+        ]
         return [each for each in entries if self._is_shown(each)], following if more else ""
 
-    def _entry(self, item: ElementTree.Element) -> Entry:
-        key = unquote_plus(_text(item, "Key"))
+    def _entry(self, item: ElementTree.Element, *, is_quoted: bool) -> Entry:
+        key = unquote_plus(_text(item, "Key")) if is_quoted else _text(item, "Key")
         size = _text(item, "Size")
         return Entry(
             name=key.removeprefix(self._bucket.prefix),
@@ -234,7 +239,8 @@ def _signable(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _xml(answer: requests.Response, limit: int) -> ElementTree.Element:
-    data = answer.raw.read(limit + 1, decode_content=True)
+    with reaching(urlsplit(answer.url).hostname or ""):
+        data = answer.raw.read(limit + 1, decode_content=True)
     if len(data) > limit:
         raise UpstreamError("The store's answer is too long.")
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -65,3 +67,47 @@ class Runs:
         return [
             row for _, path in sorted(self.parts.items()) for row in pq.read_table(path).to_pylist()
         ]
+
+
+class Misbehaving:
+    """A server that ends connections in the middle of its file."""
+
+    def __init__(
+        self, asked: list[str], data: bytes, *, cut_after: int, is_other_later: bool = False,
+        is_stubborn: bool = False,
+    ) -> None:  # fmt: skip
+        self.asked, self.data, self.cut_after = asked, data, cut_after
+        self.is_other_later, self.is_stubborn = is_other_later, is_stubborn
+        self.socket = socket.create_server(("127.0.0.1", 0))
+
+    def __enter__(self) -> str:
+        threading.Thread(target=self._serve, daemon=True).start()
+        return f"http://127.0.0.1:{self.socket.getsockname()[1]}/f"
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            with connection:
+                self._answer(connection)
+                time.sleep(0.01)
+
+    def _answer(self, connection: socket.socket) -> None:
+        asked = connection.recv(65536).decode()
+        self.asked.append(asked)
+        start = 0
+        if "Range: bytes=" in asked and not self.is_stubborn:
+            start = int(asked.split("Range: bytes=")[1].split("-")[0])
+        data, etag = self.data, '"1"'
+        if self.is_other_later and len(self.asked) > 1:
+            data, etag, start, self.cut_after = self.data[::-1], '"2"', 0, len(self.data)
+        status = "206 Partial Content" if start else "200 OK"
+        place = f"Content-Range: bytes {start}-{len(data) - 1}/{len(data)}\r\n" if start else ""
+        length = f"Content-Length: {len(data) - start}\r\n"
+        head = f"HTTP/1.1 {status}\r\nETag: {etag}\r\n{place}{length}\r\n"
+        connection.sendall(head.encode() + data[start : start + self.cut_after])

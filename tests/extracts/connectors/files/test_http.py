@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import resource
 import socket
-import threading
-import time
 
 import pytest
 from pydantic import ValidationError
@@ -22,8 +21,14 @@ from extracts.connectors.files.locations.download import (
 from extracts.connectors.files.locations.location import FileTooLargeError, RemoteFileMissingError
 from extracts.connectors.files.settings import FilesConfig
 from extracts.connectors.reach.hosts import HostNotAllowedError, UrlRefusedError
-from extracts.connectors.reach.web import Web
-from tests.extracts.connectors.files.places import LOOPBACK, Runs, connector, table
+from extracts.connectors.reach.web import CertificateRefusedError, Web
+from tests.extracts.connectors.files.places import (
+    LOOPBACK,
+    Misbehaving,
+    Runs,
+    connector,
+    table,
+)
 
 CSV = "id,v\n" + "".join(f"{number},{'x' * 50}\n" for number in range(2000))
 
@@ -90,6 +95,45 @@ class TestExtract:
         httpserver.expect_request("/export").respond_with_data("id\n1\n", content_type="text/csv")
 
         runs = Runs(tmp_path, config_of(httpserver, "/export"), table("export"))
+        runs.run()
+
+        assert runs.rows() == [{"id": 1}]
+
+    def test_knows_a_part_again_whose_name_tells_no_format(self, httpserver, tmp_path):
+        def serve(request: Request) -> Response:
+            if request.headers.get("If-None-Match") == '"1"':
+                return Response(status=304)
+            said = {"ETag": '"1"', "Content-Disposition": "attachment; filename=export.csv"}
+            return Response("id\n1\n", headers=said)
+
+        for name in ("/a", "/b"):
+            httpserver.expect_request(name).respond_with_handler(serve)
+        wanted = table("*", part_per_file=True, file_name_column="file")
+        runs = Runs(tmp_path, config_of(httpserver, "/a", "/b"), wanted)
+
+        runs.run()
+
+        assert sorted(runs.parts) == ["a", "b"]
+        assert [row["file"] for row in runs.rows()] == ["a", "b"]
+        assert runs.run().is_unchanged
+
+    def test_reads_each_of_addresses_that_end_alike(self, httpserver, tmp_path):
+        for path in ("/x/o.csv", "/y/o.csv"):
+            httpserver.expect_request(path, query_string="p=1").respond_with_data("id\n1\n")
+            httpserver.expect_request(path, query_string="p=2").respond_with_data("id\n2\n")
+        config = config_of(httpserver, *[f"/{x}/o.csv?p={n}" for x in "xy" for n in (1, 2)])
+
+        runs = Runs(tmp_path, config, table("**/o*.csv", file_name_column="file"))
+        runs.run()
+
+        assert [(row["id"], row["file"].removeprefix("localhost/")) for row in runs.rows()] == [
+            (2, "x/o-2.csv"), (1, "x/o.csv"), (2, "y/o-2.csv"), (1, "y/o.csv"),
+        ]  # fmt: skip
+
+    def test_puts_a_name_before_the_query_of_its_folder(self, httpserver, tmp_path):
+        httpserver.expect_request("/in/o.csv", query_string="sig=1").respond_with_data("id\n1\n")
+
+        runs = Runs(tmp_path, config_of(httpserver, "/in/?sig=1"), table("o.csv"))
         runs.run()
 
         assert runs.rows() == [{"id": 1}]
@@ -183,6 +227,27 @@ class TestDownload:
             pytest.raises(UpstreamError, match="middle of"),
         ):
             downloads.bring(url, tmp_path / "f", name="f")
+
+    @pytest.mark.parametrize("piece", ["bytes 5-9/10", "bytes 0-4/10", "nonsense"])
+    def test_takes_no_piece_for_the_whole(self, downloads, httpserver, tmp_path, piece):
+        httpserver.expect_request("/f").respond_with_data(
+            "12345", status=206, headers={"Content-Range": piece}
+        )
+
+        with pytest.raises(UpstreamError, match=r"another piece|sent less"):
+            downloads.bring(httpserver.url_for("/f"), tmp_path / "f", name="f")
+
+    def test_does_not_blame_the_server_for_a_full_disk(self, downloads, httpserver, tmp_path):
+        httpserver.expect_request("/f").respond_with_data("x" * 1_000_000)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                downloads.bring(httpserver.url_for("/f"), tmp_path / "f", name="f")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+        assert len(httpserver.log) == 1
 
     def test_ends_an_answer_without_end(self, httpserver, tmp_path):
         def endless():
@@ -286,6 +351,25 @@ class TestReach:
 
         assert connector().test(config_of(httpserver, "/a.csv"), {}).message
 
+    @pytest.mark.parametrize("content", [None, "no certificate"])
+    def test_says_that_a_file_of_certificates_cannot_be_used(self, tmp_path, content):
+        ca_file = tmp_path / "ca.pem"
+        if content:
+            ca_file.write_text(content)
+        config = FilesConfig(urls=("https://127.0.0.1/a.csv",), ca_file=ca_file)
+
+        with pytest.raises(CertificateRefusedError, match=r"ca\.pem holds no certificate"):
+            connector().test(config, {})
+
+    @pytest.mark.parametrize("token", ["abc\n", "a\rb", "klíč"])
+    def test_says_that_a_token_cannot_be_sent(self, token):
+        config = FilesConfig(urls=("http://127.0.0.1/a.csv",))
+
+        with pytest.raises(RemoteDeniedError, match="cannot be sent") as caught:
+            connector().test(config, {"token": token})
+
+        assert token not in f"{caught.value.message} {caught.value.hint}"
+
     def test_says_that_nobody_listens(self):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -333,50 +417,6 @@ class TestDiscover:
 
         assert (spec.name, [column.name for column in spec.columns]) == ("orders", ["id", "v"])
         assert seen == ["bytes=0-1048575"]
-
-
-class Misbehaving:
-    """A server that ends connections in the middle of its file."""
-
-    def __init__(
-        self, asked: list[str], data: bytes, *, cut_after: int, is_other_later: bool = False,
-        is_stubborn: bool = False,
-    ) -> None:  # fmt: skip
-        self.asked, self.data, self.cut_after = asked, data, cut_after
-        self.is_other_later, self.is_stubborn = is_other_later, is_stubborn
-        self.socket = socket.create_server(("127.0.0.1", 0))
-
-    def __enter__(self) -> str:
-        threading.Thread(target=self._serve, daemon=True).start()
-        return f"http://127.0.0.1:{self.socket.getsockname()[1]}/f"
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self.socket.accept()
-            except OSError:
-                return
-            with connection:
-                self._answer(connection)
-                time.sleep(0.01)
-
-    def _answer(self, connection: socket.socket) -> None:
-        asked = connection.recv(65536).decode()
-        self.asked.append(asked)
-        start = 0
-        if "Range: bytes=" in asked and not self.is_stubborn:
-            start = int(asked.split("Range: bytes=")[1].split("-")[0])
-        data, etag = self.data, '"1"'
-        if self.is_other_later and len(self.asked) > 1:
-            data, etag, start, self.cut_after = self.data[::-1], '"2"', 0, len(self.data)
-        status = "206 Partial Content" if start else "200 OK"
-        place = f"Content-Range: bytes {start}-{len(data) - 1}/{len(data)}\r\n" if start else ""
-        length = f"Content-Length: {len(data) - start}\r\n"
-        head = f"HTTP/1.1 {status}\r\nETag: {etag}\r\n{place}{length}\r\n"
-        connection.sendall(head.encode() + data[start : start + self.cut_after])
 
 
 def test_every_error_has_something_to_do():

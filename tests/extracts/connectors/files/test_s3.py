@@ -14,7 +14,14 @@ from extracts.connectors.files.locations.download import RemoteDeniedError
 from extracts.connectors.files.locations.location import RemoteFileMissingError
 from extracts.connectors.files.settings import FilesConfig
 from extracts.connectors.reach.hosts import HostNotAllowedError
-from tests.extracts.connectors.files.places import LOOPBACK, Runs, connector, table
+from extracts.connectors.reach.web import HostUnreachableError
+from tests.extracts.connectors.files.places import (
+    LOOPBACK,
+    Misbehaving,
+    Runs,
+    connector,
+    table,
+)
 
 KEY = {"s3_secret_access_key": "secret/with+signs="}
 
@@ -72,6 +79,14 @@ class TestS3:
 
         assert (result.parts, result.removed_parts) == ((), ("1.csv",))
         assert runs.rows() == [{"id": 2}]
+
+    def test_takes_a_key_with_signs_for_the_object_if_there_is_one(self, server, s3):
+        for key in ("a[1].csv", "a1.csv"):
+            s3.put_object(Bucket="data", Key=f"exports/{key}", Body=b"id\n1\n")
+        location = location_of(config_of(server), KEY, LOOPBACK)
+
+        assert [entry.name for entry in location.entries("a[1].csv")] == ["a[1].csv"]
+        assert [entry.name for entry in location.entries("a[0-9].csv")] == ["a1.csv"]
 
     def test_lists_more_objects_than_a_page_holds(self, server, s3):
         for number in range(1100):
@@ -147,6 +162,21 @@ class TestRefusals:
 
         with pytest.raises(UpstreamError):
             connector().test(config_of(httpserver.url_for("")), KEY)
+
+    def test_say_that_a_list_was_cut_off(self):
+        with (
+            Misbehaving([], b"<L></L>" + b" " * 1000, cut_after=10, is_stubborn=True) as url,
+            pytest.raises(HostUnreachableError, match="ended the connection"),
+        ):
+            connector().test(config_of(url.removesuffix("/f")), KEY)
+
+    def test_take_names_as_they_are_from_a_store_that_does_not_encode_them(self, httpserver):
+        httpserver.expect_request("/data/").respond_with_data(
+            "<L><Contents><Key>exports/a+b%20.csv</Key></Contents></L>"
+        )
+        location = location_of(config_of(httpserver.url_for("")), KEY, LOOPBACK)
+
+        assert [entry.name for entry in location.listed()] == ["a+b%20.csv"]
 
     def test_prove_who_asks_without_the_secret_itself(self, httpserver):
         httpserver.expect_request("/data/").respond_with_data("<L></L>")
