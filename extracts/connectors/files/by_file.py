@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,23 +15,35 @@ from agnes_site.core.errors import InvalidInputError
 from catalog.connectors import ColumnSpec, Rejected, TableRequest
 from extracts.connectors.files.errors import TableSettingsError, TooManyBadRowsError
 from extracts.connectors.files.listing import SourceFile
-from extracts.connectors.files.reading import Reader, reader_of
+from extracts.connectors.files.reading import Reader, SetAside, reader_of
 from extracts.connectors.files.settings import FilesTable
+from extracts.connectors.files.writing import with_care
 from extracts.engine.combining import fitted
 
 
 class OneFile:
     """A reader of one file whose rows have given columns, and the name of the file if wanted.
 
-    ``schema`` is that of the whole table; what the file does not have is null.
+    ``schema`` is that of the whole table; what the file does not have is null. The file is looked
+    at when it is its turn, since a workbook is in memory from then on until its rows are read.
     """
 
-    def __init__(self, reader: Reader, file: SourceFile, schema: pa.Schema, column: str) -> None:
-        self._reader = reader
+    def __init__(
+        self, make: Callable[[], Reader], file: SourceFile, schema: pa.Schema, column: str
+    ) -> None:
+        self._make = make
         self._file = file
-        self._schema = schema
+        self.schema = schema
         self._column = column
-        self.rejects = reader.rejects
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return self._make()
+
+    @property
+    def rejects(self) -> SetAside:
+        """The rows that were set aside."""
+        return self._reader.rejects
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -40,7 +53,7 @@ class OneFile:
     @property
     def columns(self) -> tuple[ColumnSpec, ...]:
         """The columns of the whole table."""
-        return tuple(ColumnSpec(name=name, type="") for name in self._schema.names)
+        return tuple(ColumnSpec(name=name, type="") for name in self.schema.names)
 
     def check(self) -> None:
         """Refuse damage that reading would not notice."""
@@ -49,7 +62,7 @@ class OneFile:
     def rows(self, batch_rows: int) -> pa.RecordBatchReader:
         """Return all rows from the beginning."""
         return pa.RecordBatchReader.from_batches(
-            self._schema, self._fitted(self._reader.rows(batch_rows))
+            self.schema, self._fitted(self._reader.rows(batch_rows))
         )
 
     def recover(self) -> bool:
@@ -65,7 +78,7 @@ class OneFile:
             if self._column:
                 names = pa.array([self._file.name] * batch.num_rows, pa.string())
                 batch = batch.append_column(self._column, cast("Any", names))
-            yield fitted(batch, self._schema)
+            yield fitted(batch, self.schema)
 
 
 class FilesInTurn:
@@ -74,6 +87,7 @@ class FilesInTurn:
     def __init__(self, readers: Sequence[OneFile], options: FilesTable, scratch: Path) -> None:
         self._readers = readers
         self._current = readers[0]
+        self._is_checked = False
         self.rejects = JoinedRejects(readers, options, scratch)
 
     @property
@@ -87,27 +101,31 @@ class FilesInTurn:
         return self._readers[0].columns
 
     def check(self) -> None:
-        """Refuse damage that reading would not notice."""
-        for reader in self._readers:
-            reader.check()
+        """Let each file be checked when it is its turn."""
+        self._is_checked = True
 
     def rows(self, batch_rows: int) -> pa.RecordBatchReader:
         """Return all rows from the beginning, in the order of the files."""
-        first = self._readers[0].rows(batch_rows)
-        return pa.RecordBatchReader.from_batches(first.schema, self._all(first, batch_rows))
+        return pa.RecordBatchReader.from_batches(self._current.schema, self._all(batch_rows))
 
     def recover(self) -> bool:
-        """Choose another way to read the file that reading failed on."""
-        return self._current.recover()
+        """Choose another way to read all files: each failure has everything read again."""
+        if not self._current.recover():
+            return False
+        for reader in self._readers:
+            reader.recover()
+        return True
 
     def explain(self, error: Exception) -> InvalidInputError:
         """Say what is wrong with the file that reading failed on."""
         return self._current.explain(error)
 
-    def _all(self, first: pa.RecordBatchReader, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    def _all(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
         for reader in self._readers:
             self._current = reader
-            yield from first if reader is self._readers[0] else reader.rows(batch_rows)
+            if self._is_checked:
+                reader.check()
+            yield from reader.rows(batch_rows)
 
 
 class JoinedRejects:
@@ -162,8 +180,8 @@ def readers_by_file(
     for number, file in enumerate(files):
         own = scratch / "by-file" / f"{number:06}"
         own.mkdir(parents=True, exist_ok=True)
-        reader = reader_of(connection, [file], typed, scratch=own)
-        readers.append(OneFile(reader, file, schema, column))
+        make = partial(reader_of, connection, [file], typed, scratch=own)
+        readers.append(OneFile(make, file, schema, column))
     return readers
 
 
@@ -183,7 +201,8 @@ def whole_schema(
     column = cast("FilesTable", table.options).file_name_column
     known = tuple(each for each in table.known_columns if each.name != column)
     asked = dataclasses.replace(table, known_columns=known)
-    schema = reader_of(connection, files, asked, scratch=scratch).rows(2048).schema
+    reader = reader_of(connection, files, asked, scratch=scratch)
+    schema = with_care(reader, lambda: reader.rows(2048).schema)
     if not column:
         return schema
     if column.lower() in (name.lower() for name in schema.names):

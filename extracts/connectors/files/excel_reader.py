@@ -13,12 +13,12 @@ import pyarrow as pa
 from python_calamine import CalamineSheet
 
 from catalog.connectors import ColumnSpec
-from extracts.connectors.files.cell_rows import CellRow, CellRows
+from extracts.connectors.files.cell_reader import CellReader
+from extracts.connectors.files.cell_rows import CellRow
 from extracts.connectors.files.cells import text_of
 from extracts.connectors.files.fixed_types import spelled_once
 from extracts.connectors.files.listing import SourceFile
 from extracts.connectors.files.names import numbered, usable
-from extracts.connectors.files.rejects import Rejects
 from extracts.connectors.files.settings import FilesTable
 from extracts.connectors.files.workbook import WorkbookUnusableError, open_workbook
 
@@ -26,8 +26,10 @@ from extracts.connectors.files.workbook import WorkbookUnusableError, open_workb
 _EXACT = 2**53
 
 
-class ExcelReader:
-    """The rows of one table from a sheet of each of its workbooks, one after the other."""
+class ExcelReader(CellReader):
+    """The rows of a sheet of each workbook. One workbook is in memory until its rows are read."""
+
+    error = WorkbookUnusableError
 
     def __init__(
         self,
@@ -45,21 +47,12 @@ class ExcelReader:
             WorkbookUnusableError: a file is no workbook, or has no such sheet.
             WorkbookTooLargeError: a workbook is larger than the settings allow.
         """
-        self._files = files
-        self._options = options
-        self._scratch = scratch
         self._open: tuple[SourceFile, _Sheet] | None = None
+        self._is_needed_again = True
         self._notes: dict[str, None] = {}
         self._spelled: dict[str, str] = {}
-        self.rejects = Rejects(scratch, options)
-        self._rows = CellRows(
-            self._all,
-            connection=connection,
-            options=options,
-            known=known,
-            rejects=self.rejects,
-            look_at=look_at,
-            declared=spelled_once(name for file in files for name in self._sheet(file).names),
+        super().__init__(
+            connection, files, options=options, known=known, scratch=scratch, look_at=look_at
         )
 
     @property
@@ -67,33 +60,20 @@ class ExcelReader:
         """What a person should know about names and cells."""
         return tuple(self._notes)
 
-    @property
-    def columns(self) -> tuple[ColumnSpec, ...]:
-        """The columns of the table and their types."""
-        return self._rows.columns
-
-    def check(self) -> None:
-        """Everything is checked while it is read."""
-
     def rows(self, batch_rows: int) -> pa.RecordBatchReader:
         """Return all rows from the beginning, in the order of the files."""
-        return self._rows.rows()
+        self._is_needed_again = False
+        return super().rows(batch_rows)
 
-    def recover(self) -> bool:
-        """There is one way only."""
-        return False
-
-    def explain(self, error: Exception) -> WorkbookUnusableError:
-        """Say what is wrong with the files that reading failed on."""
-        reason = str(error).partition("\n")[0][:200]
-        return WorkbookUnusableError(f"{self._files[0].name} cannot be read: {reason}")
+    def _declared(self) -> Sequence[str]:
+        return spelled_once(name for file in self._files for name in self._sheet(file).names)
 
     def _all(self) -> Iterator[CellRow]:
-        self.rejects.restart()
-        for file in self._files:
-            yield from self._data(file)
+        yield from super()._all()
+        if not self._is_needed_again:
+            self._open = None
 
-    def _data(self, file: SourceFile) -> Iterator[CellRow]:
+    def _rows_of(self, file: SourceFile) -> Iterator[CellRow]:
         sheet = self._sheet(file)
         # Keys are matched without case, as the columns of other files are.
         keys = [self._key(name) for name in sheet.names]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ SAMPLE_ROWS = 1_000
 _LOOKS = 3
 # Tables are offered without their columns once looking has taken this long.
 _PATIENCE_SECONDS = 20.0
+# What stands in a pattern for all from the first number of a name to its last one.
+_NUMBER = "[0-9]*"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,12 +165,12 @@ def _grouped(entries: Sequence[Entry], looking: _Looking, folder: str = "") -> I
 def _shaped(entries: Sequence[Entry], looking: _Looking, folder: str) -> Iterator[Offer]:
     """Yield the files of one folder, those whose names differ in numbers only as a pattern."""
     ordered = sorted(entries, key=lambda entry: (_pattern(entry.name), entry.name))
+    by_name = sorted(entries, key=_name)
     offers = []
     for pattern, found in groupby(ordered, key=lambda entry: _pattern(entry.name)):
         group = list(found)
-        is_exact = [each for each in entries if matches(each.name, pattern)] == group
-        if len(group) > 1 and is_exact and looking.are_alike(group):
-            stem = re.sub(r"\[0-9\]\*", " ", _stem(pattern)).strip(" _-.")
+        if len(group) > 1 and _is_exact(pattern, group, by_name) and looking.are_alike(group):
+            stem = _stem(pattern).replace(_NUMBER, " ").strip(" _-.")
             stem = stem or folder.rstrip("/").rpartition("/")[2] or "files"
             offers.append(Offer(source_table=pattern, stem=stem, entries=group))
         else:
@@ -178,6 +181,22 @@ def _shaped(entries: Sequence[Entry], looking: _Looking, folder: str) -> Iterato
     yield from sorted(offers, key=lambda offer: offer.entries[0].name)
 
 
+def _is_exact(pattern: str, group: Sequence[Entry], entries: Sequence[Entry]) -> bool:
+    """Say whether a pattern means the files of a group and no others of ``entries``.
+
+    Both are sorted by name, so that only those that begin alike need to be looked at.
+    """
+    beginning, _, ending = pattern.partition(_NUMBER)
+    start = bisect_left(entries, beginning, key=_name)
+    end = bisect_right(entries, beginning + "\U0010ffff", lo=start, key=_name)
+    alike = (each for each in entries[start:end] if each.name.endswith(ending))
+    return [each for each in alike if matches(each.name, pattern)] == group
+
+
+def _name(entry: Entry) -> str:
+    return entry.name
+
+
 def _pattern(name: str) -> str:
     """Return the pattern of a name, from its first number to its last one."""
     folder, slash, last = name.rpartition("/")
@@ -185,7 +204,7 @@ def _pattern(name: str) -> str:
     ending = last[len(stem) :]
     if any(sign in name for sign in "*?["):
         return name
-    return f"{folder}{slash}{re.sub(r'[0-9](.*[0-9])?', '[0-9]*', stem)}{ending}"
+    return f"{folder}{slash}{re.sub(r'[0-9](.*[0-9])?', _NUMBER, stem)}{ending}"
 
 
 def _stem(name: str) -> str:

@@ -34,7 +34,7 @@ def write(
     key = spelled_key(primary_key, names)
     suit_width(connection, len(names))
     reader.check()
-    return _with_care(reader, lambda: _write_in_order(connection, reader, key, out, part))
+    return with_care(reader, lambda: _write_in_order(connection, reader, key, out, part))
 
 
 def first_rows(reader: Reader, count: int) -> pa.Table:
@@ -43,11 +43,15 @@ def first_rows(reader: Reader, count: int) -> pa.Table:
     Raises:
         InvalidInputError: a file or row is not as it should be; the message says where.
     """
-    return _with_care(reader, lambda: _first(reader, count))
+    return with_care(reader, lambda: _first(reader, count))
 
 
-def _with_care(reader: Reader, read: Callable[[], _Read]) -> _Read:
-    """Do what reads all rows, once more with care where the data call for it."""
+def with_care(reader: Reader, read: Callable[[], _Read]) -> _Read:
+    """Do what reads rows, once more with care where the data call for it.
+
+    Raises:
+        InvalidInputError: a file or row is not as it should be; the message says where.
+    """
     try:
         return read()
     except (duckdb.Error, pa.ArrowException, OSError) as error:
@@ -55,7 +59,7 @@ def _with_care(reader: Reader, read: Callable[[], _Read]) -> _Read:
             raise
         if not reader.recover():
             raise reader.explain(error) from error
-    return _with_care(reader, read)
+    return with_care(reader, read)
 
 
 def _write_in_order(

@@ -111,16 +111,14 @@ class LocalLocation(Location):
         else:
             names = self._below(source_table.rstrip("/") + "/")
         names = [name for name in names if kind or is_supported(name)]
-        # They were never read, and a file that is meant can be named by itself.
         outside = {name for name in names if self._leads_out(name)}
+        inside = [name for name in names if name not in outside]
         self._passed_over = [_said(name) for name in sorted(outside)]
-        found = [self._checked(name, kind) for name in names if name not in outside]
-        if not found:
+        if not names:
             raise SourceFilesMissingError(
-                f"There are no files of a known format at {source_table!r}.",
-                hint=" ".join(self.notes) or None,
+                f"There are no files of a known format at {source_table!r}."
             )
-        return found
+        return [self._checked(name, kind) for name in inside or names]
 
     def stamps(self, entries: Sequence[Entry], known: Mapping[str, Stamp]) -> list[Stamp | None]:
         """Ask the file system."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import re
 import zipfile
@@ -10,9 +11,14 @@ from datetime import date, datetime, time
 import pytest
 
 from catalog.connectors import ColumnSpec
+from extracts.connectors.files.by_file import readers_by_file
 from extracts.connectors.files.errors import RowError
+from extracts.connectors.files.excel_reader import _Sheet
+from extracts.connectors.files.listing import source_file
 from extracts.connectors.files.settings import FilesConfig
 from extracts.connectors.files.workbook import WorkbookTooLargeError, WorkbookUnusableError
+from extracts.engine.session import session
+from tests.extracts.connectors.files.places import table
 from tests.extracts.connectors.test_files import files_connector
 from tests.extracts.connectors.workbooks import Fault, Number, write_workbook
 
@@ -124,6 +130,22 @@ class TestSheets:
             {"id": 2, "item": "pear", "n": None},
             {"id": None, "item": "plum", "n": 5},
         ]
+
+    def test_of_many_workbooks_are_in_memory_one_at_a_time(self, folder, tmp_path):
+        for number in range(3):
+            write_workbook(folder / f"{number}.xlsx", {"S": ORDERS})
+        files = [source_file(path, path.name) for path in sorted(folder.iterdir())]
+        wanted = table("*.xlsx", file_name_column="file")
+        in_memory = []
+
+        with session(tmp_path) as connection:
+            readers = readers_by_file(connection, files, wanted, scratch=tmp_path)
+            for reader in readers:
+                assert reader.rows(10).read_all().num_rows == 2
+                gc.collect()
+                in_memory.append(sum(isinstance(each, _Sheet) for each in gc.get_objects()))
+
+        assert in_memory == [0, 0, 0]
 
     def test_may_begin_lower_and_end_earlier(self, folder, extracted):
         rows = [["Report"], [], *ORDERS, [None, None], ["Total", 2]]

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from catalog.connectors import ColumnSpec
 from extracts.connectors.files.errors import FileUnusableError, RowError
-from extracts.connectors.files.json_records import _PIECE, NotJsonError
+from extracts.connectors.files.json_document import PIECE_LETTERS
+from extracts.connectors.files.json_records import NotJsonError
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False),
@@ -51,7 +52,7 @@ class TestShapes:
     @pytest.mark.parametrize("number", ["1.25", "-1.5e+10", "12", "1E5"])
     @pytest.mark.parametrize("read_first", range(1, 9))
     def test_may_be_cut_anywhere_while_they_are_read(self, folder, extracted, number, read_first):
-        blanks = " " * (_PIECE - len('{"n": ') - read_first)
+        blanks = " " * (PIECE_LETTERS - len('{"n": ') - read_first)
         (folder / "t.json").write_text(f'{{"n": {blanks}{number}, "rows": [{{"id": 1}}]}}')
 
         assert extracted("t.json").rows == [{"id": 1}]

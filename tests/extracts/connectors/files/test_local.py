@@ -106,11 +106,9 @@ class TestEntries:
         for name in ("x", "**/*", "x/*.csv"):
             assert names_of(location, name) == ["x/a.csv", "x/b.csv", "x/same.csv"]
             assert location.notes[0].endswith("x/out.csv, x/self.csv.")
-        with pytest.raises(SourceFileRefusedError):
-            location.entries("x/out.csv")
-        with pytest.raises(SourceFilesMissingError) as caught:
-            location.entries("x/o*")
-        assert "x/out.csv" in caught.value.hint
+        for name in ("x/out.csv", "x/o*"):
+            with pytest.raises(SourceFileRefusedError, match=r"x/out\.csv lies outside"):
+                location.entries(name)
 
     def test_spell_out_bytes_that_are_no_text(self, folder, location):
         (folder / os.fsdecode(b"caf\xe9.csv")).write_text("a\n1\n")

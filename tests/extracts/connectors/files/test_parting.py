@@ -121,6 +121,21 @@ class TestFileNameColumn:
             (2, "a.csv"), (1, "a.csv"), (3, "b.csv"),
         ]  # fmt: skip
 
+    @pytest.mark.parametrize("part_per_file", [False, True])
+    def test_is_there_as_well_where_files_are_read_with_care(self, folder, tmp_path, part_per_file):
+        # DuckDB refuses line ends that are mixed.
+        for name in ("a.csv", "c.csv"):
+            (folder / name).write_bytes(b"id,v\n1,x\r\n2,y\n")
+        wanted = table("*.csv", file_name_column="file", part_per_file=part_per_file)
+        runs = Runs(tmp_path, FilesConfig(folder=folder), wanted)
+
+        runs.run()
+
+        assert [(row["id"], row["v"], row["file"]) for row in runs.rows()] == [
+            (1, "x", "a.csv"), (2, "y", "a.csv"), (3, "z", "b.csv"),
+            (1, "x", "c.csv"), (2, "y", "c.csv"),
+        ]  # fmt: skip
+
     def test_is_shown_by_the_preview(self, folder):
         wanted = table("*.csv", file_name_column="file")
 
