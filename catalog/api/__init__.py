@@ -7,10 +7,10 @@ from catalog.api.discovery import router as discovery_router
 from catalog.api.downloads import router as downloads_router
 from catalog.api.exchange import admin_router as exchange_admin_router
 from catalog.api.manifest import router as manifest_router
+from catalog.api.registry import admin_router as registry_admin_router
 from catalog.api.schedules import admin_router as schedules_admin_router
 from catalog.api.secrets import admin_router as secrets_admin_router
-from catalog.api.tables import admin_router as tables_admin_router
-from catalog.api.tables import tables_router
+from catalog.api.tables import router as tables_router
 
 router = Router()
 router.add_router("", manifest_router)
@@ -19,7 +19,7 @@ router.add_router("", tables_router)
 router.add_router("", discovery_router)
 
 admin_router = Router()
-admin_router.add_router("", tables_admin_router)
+admin_router.add_router("", registry_admin_router)
 admin_router.add_router("", schedules_admin_router)
 admin_router.add_router("", discovery_admin_router)
 admin_router.add_router("", exchange_admin_router)
