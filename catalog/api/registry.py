@@ -147,7 +147,9 @@ class RegistryRowOut(TableOut):
     is_paused: bool
     last_success_at: datetime | None = Field(description="Start of its last run that succeeded.")
     next_run_at: datetime | None = Field(description="Null if it runs only when asked for.")
-    next_try_at: datetime | None = Field(description="When a source that failed is asked again.")
+    next_try_at: datetime | None = Field(
+        description="When it is tried again, as its source failed or it was passed over."
+    )
     primary_key: list[str]
     incremental_column: str
     incremental_window_days: int | None

@@ -9,8 +9,6 @@ from ninja import Query, Router, Schema
 from pydantic import ConfigDict, Field
 
 from access.auth import AuthedRequest
-from access.models import Group
-from agnes_site.core.errors import NotFoundError
 from catalog import connectors
 from catalog.connectors import QueryMode
 from catalog.models import Source
@@ -24,14 +22,6 @@ from extracts.services.offering import Offer, Wishes
 router = Router(tags=["sources"])
 
 _SECRETS: Any = Field(default_factory=dict, description="As for a new source; kept ones stay.")
-
-
-class ReadersNotFoundError(NotFoundError):
-    """There is no group of this name to be granted the tables."""
-
-    code = "readers_not_found"
-    status = 422
-    hint = "The page of groups lists their names."
 
 
 class WaitIn(Schema):
@@ -186,7 +176,7 @@ def register_tables(
                 "folder": data.folder, "sync_schedule": data.sync_schedule,
                 "query_mode": QueryMode(data.query_mode),
             },
-            group=_group(data.group), extract=data.extract,
+            group=offering.find_readers(data.group), extract=data.extract,
         ),
         trigger=RunTrigger.API,
     )  # fmt: skip
@@ -253,12 +243,3 @@ def _changed(source: Source, data: ChangeIn | None) -> Source:
 
 def _names(wanted: list[str] | dict[str, str] | None) -> dict[str, str] | None:
     return dict.fromkeys(wanted, "") if isinstance(wanted, list) else wanted
-
-
-def _group(name: str) -> Group | None:
-    if not name:
-        return None
-    found = Group.objects.filter(name__iexact=name).first()
-    if found is None:
-        raise ReadersNotFoundError(f"There is no group named {name!r}.")
-    return found

@@ -40,8 +40,17 @@ def follow(run_ids: Sequence[str], *, tell: Callable[[str], object]) -> None:
     """Wait for runs and tell of each how it ended.
 
     Raises:
-        CommandError: one failed.
+        CommandError: one failed, or nobody wants to wait any more.
     """
+    try:
+        failed = _watch(run_ids, tell=tell)
+    except KeyboardInterrupt:
+        raise CommandError("\nNo longer waiting; the runs go on.", returncode=130) from None
+    if failed:
+        raise CommandError(f"{human.plural(failed, 'run')} did not succeed.")
+
+
+def _watch(run_ids: Sequence[str], *, tell: Callable[[str], object]) -> int:
     waiting, failed, told = set(run_ids), 0, ""
     if len(waiting) > 1:
         tell(f"Waiting for {human.plural(len(waiting), 'run')}.")
@@ -64,8 +73,7 @@ def follow(run_ids: Sequence[str], *, tell: Callable[[str], object]) -> None:
             tell(f"{human.plural(len(looked_at), 'run')} went with a table that was unregistered.")
         if waiting:
             time.sleep(_POLL_SECONDS)
-    if failed:
-        raise CommandError(f"{human.plural(failed, 'run')} did not succeed.")
+    return failed
 
 
 def _ended(run: Run) -> str:

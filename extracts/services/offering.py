@@ -29,6 +29,14 @@ class NotOfferedError(NotFoundError):
     hint = "Look again at what the source offers, and choose from that."
 
 
+class ReadersNotFoundError(NotFoundError):
+    """There is no group of this name to be granted the tables."""
+
+    code = "readers_not_found"
+    status = 422
+    hint = "The page of groups lists their names."
+
+
 @dataclass(frozen=True, kw_only=True)
 class Offer:
     """A table that a source offers.
@@ -141,6 +149,18 @@ def choose(found: Iterable[Offer], names: Mapping[str, str] | None) -> list[tupl
         listed = ", ".join(repr(name) for name in missing[:10])
         raise NotOfferedError(f"The source does not offer {listed}.", tables=missing[:100])
     return [(known[key], new or known[key].proposed_name) for key, new in names.items()]
+
+
+def find_readers(name: str) -> Group | None:
+    """Return the group of this name, written in any case; nobody without a name.
+
+    Raises:
+        ReadersNotFoundError: there is none.
+    """
+    found = Group.objects.filter(name__iexact=name).first() if name else None
+    if name and found is None:
+        raise ReadersNotFoundError(f"There is no group named {name!r}.")
+    return found
 
 
 def register(

@@ -161,6 +161,19 @@ class TestExtract:
         with pytest.raises(CommandError, match="1 run did not succeed"):
             source("extract", "shop")
 
+    def test_may_be_left_while_the_runs_go_on(self, layout, monkeypatch):
+        TableFactory(name="orders", source=SourceFactory(slug="shop"))
+
+        def interrupt(seconds: float) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("extracts.management.following.time.sleep", interrupt)
+
+        with pytest.raises(CommandError, match="the runs go on"):
+            source("extract", "shop")
+
+        assert Run.objects.get().is_open
+
     def test_fails_when_a_run_fails(self, folder, layout, monkeypatch):
         shop = SourceFactory(slug="shop", config={"folder": str(folder)})
         TableFactory(name="lost", source=shop, source_table="lost.csv")

@@ -13,7 +13,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from access.models import Group
 from agnes_site.core import human
 from agnes_site.core.errors import AgnesError
 from catalog.connectors import QueryMode
@@ -145,7 +144,7 @@ class Command(BaseCommand):
                     "folder": options["folder"], "sync_schedule": options["schedule"],
                     "query_mode": QueryMode(options["query_mode"]),
                 },
-                group=_group(options["group"]), extract=options["extract"],
+                group=offering.find_readers(options["group"]), extract=options["extract"],
             ),
         )  # fmt: skip
         for refused in outcome.refused:
@@ -169,10 +168,3 @@ class Command(BaseCommand):
 
     def _done(self, text: str) -> None:
         self.stderr.write(text, self.style.SUCCESS)
-
-
-def _group(name: str) -> Group | None:
-    found = Group.objects.filter(name__iexact=name).first() if name else None
-    if name and found is None:
-        raise CommandError(f"There is no group named {name!r}.")
-    return found
