@@ -78,5 +78,5 @@ def _watch(run_ids: Sequence[str], *, tell: Callable[[str], object]) -> int:
 
 def _ended(run: Run) -> str:
     if run.state == RunState.SUCCEEDED:
-        return f"{run.table}: {human.number(run.rows)} rows, {human.size(run.bytes)}"
+        return f"{run.table}: {human.plural(run.rows or 0, 'row')}, {human.size(run.bytes)}"
     return f"{run.table}: {run.get_state_display().lower()}. {run.error_message} {run.error_hint}"
