@@ -116,3 +116,22 @@ class TestSqlite:
         page.get_by_role("button", name="Register and extract 1 table").click()
 
         expect(page.get_by_role("heading", name="The table has its first rows")).to_be_visible()
+
+    def test_leaves_rows_where_they_are(self, signed_in, server, folder):
+        page = signed_in
+        with sqlite3.connect(folder / "hr.sqlite") as database:
+            database.execute("CREATE TABLE staff (id INTEGER PRIMARY KEY)")
+        add(page, server, "SQLite", "hr")
+        page.locator("[name=setting_path]").fill(str(folder / "hr.sqlite"))
+        page.get_by_role("button", name="Save and choose tables").click()
+        page.get_by_label("Choose staff").check()
+
+        page.get_by_label("Where their rows are").select_option("remote")
+        expect(page.get_by_label("Schedule")).to_be_hidden()
+        page.get_by_role("button", name="Register 1 table").click()
+
+        expect(page.get_by_role("heading", name="The table is registered")).to_be_visible()
+        expect(page.get_by_text("Their views appear in server.duckdb")).to_be_visible()
+        assert server.call("GET", "/api/catalog/tables?source=hr")["tables"][0]["query_mode"] == (
+            "remote"
+        )
