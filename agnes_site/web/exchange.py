@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +153,9 @@ def _keep(content: bytes) -> str:
     token = uuid.uuid4().hex
     try:
         for old in layout.imports.iterdir():
-            if old.stat().st_mtime < time.time() - _PATIENCE_SECONDS:
-                old.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # somebody else forgets it at this moment
+                if old.stat().st_mtime < time.time() - _PATIENCE_SECONDS:
+                    old.unlink()
         _place(token).write_bytes(content)
     except OSError as error:
         raise as_storage_error(error) from error

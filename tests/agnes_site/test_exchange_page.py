@@ -48,6 +48,12 @@ def test_imports_what_was_agreed_to(browser, layout):
     assert list(layout.imports.iterdir()) == []
 
 
+def test_overlooks_a_document_that_somebody_else_forgets(browser, layout):
+    (layout.imports / "gone.document").symlink_to("nowhere")
+
+    assert agreed_in(choose(browser, b"agnes: 1\nfolders: {sales: {}}"))
+
+
 def test_shows_the_plan_anew_when_something_has_changed(browser):
     answer = choose(browser, b"agnes: 1\nfolders: {sales: {description: What we sold.}}")
     folders.add_folder(slug="sales", by=None)

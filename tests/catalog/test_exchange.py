@@ -109,6 +109,14 @@ class TestYaml:
 
         assert Table.objects.get(name="orders").source_table == written
 
+    def test_grants_a_table_under_its_own_name_only(self, company):
+        registry.register_table(source=company, name="Old orders", by=None)
+        grant = "{group: Analysts, resource_type: table, resource_id: Old orders}"
+
+        (problem,) = plan_of(f"agnes: 1\ngrants: [{grant}]\n".encode()).problems
+
+        assert str(problem).endswith("'Old orders' is granted as old_orders.")
+
     def test_takes_the_name_of_a_group_as_it_is_written(self, company):
         group = groups.create_group(name="007", by=None)
 

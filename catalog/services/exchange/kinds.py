@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 
 from access.models import Grant, Group, MembershipSource, Tier, User
+from access.resources import canonical_id
 from access.services import grants, groups
 from agnes_site.core import slugs
 from agnes_site.core.errors import InvalidInputError, NotFoundError
@@ -334,8 +335,12 @@ class Grants(Kind):
         group = Group.objects.filter(name__iexact=key[0]).first()
         if group is None:
             raise NameUnknownError(f"There is no group named {key[0]!r}.")
+        name = canonical_id(key[1], key[2])
+        if name.lower() != key[2].lower():
+            # Under another name the next import would not know the grant again.
+            raise NameInvalidError(f"{key[2]!r} is granted as {name}.", hint=f"Write {name}.")
         grants.grant(
-            group=group, resource_type=key[1], resource_id=key[2], by=by, **self._given(values)
+            group=group, resource_type=key[1], resource_id=name, by=by, **self._given(values)
         )
 
     def change(self, key: Key, values: Values, by: User | None) -> None:
