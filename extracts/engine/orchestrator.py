@@ -22,6 +22,7 @@ from agnes_site.core.sql import quote_identifier, quote_literal, quote_literals
 from agnes_site.core.storage import fsync_file, fsync_folder
 from catalog.connectors import QueryMode
 from extracts.engine.remote_views import RemoteView, standing_in
+from extracts.engine.statements import run_each
 
 LINK_NAME = "server.duckdb"
 
@@ -154,8 +155,7 @@ def renew(
 def _write(path: Path, *, changed: Sequence[SourceViews], gone: Sequence[str]) -> list[ViewLeftOut]:
     with closing(duckdb.connect(config=_CONFIG)) as connection:
         _attach(connection, path)
-        for source in [*gone, *(views.source for views in changed)]:
-            _drop(connection, source)
+        _drop(connection, [*gone, *(views.source for views in changed)])
         left_out = [left for views in changed for left in _create(connection, views)]
         connection.execute("CHECKPOINT analytics")
     fsync_file(path)
@@ -172,16 +172,19 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         raise AnalyticsDamagedError("The analytics file in force cannot be read.") from error
 
 
-def _drop(connection: duckdb.DuckDBPyConnection, source: str) -> None:
-    schema = _schema(source)
+def _drop(connection: duckdb.DuckDBPyConnection, sources: Sequence[str]) -> None:
+    """Remove the schemas of sources, and what they own in `main`."""
+    schemas = [_schema(source) for source in sources]
     names = connection.execute(
-        "SELECT view_name FROM duckdb_views()"
-        " WHERE database_name = 'analytics' AND lower(schema_name) = lower(?)",
-        [schema],
+        "SELECT view_name FROM duckdb_views() WHERE database_name = 'analytics'"
+        " AND lower(schema_name) IN (SELECT lower(unnest(?)))",
+        [schemas],
     ).fetchall()
-    for (name,) in names:
-        connection.execute(f"DROP VIEW IF EXISTS {_qualified('main', name)}")
-    connection.execute(f"DROP SCHEMA IF EXISTS analytics.{quote_identifier(schema)} CASCADE")
+    views = [f"DROP VIEW IF EXISTS {_qualified('main', name)}" for (name,) in names]
+    places = [f"DROP SCHEMA IF EXISTS analytics.{quote_identifier(each)}" for each in schemas]
+    failed = run_each(connection, {"": [*views, *(f"{place} CASCADE" for place in places)]})
+    for error in failed.values():
+        raise error
 
 
 def _create(connection: duckdb.DuckDBPyConnection, views: SourceViews) -> Iterator[ViewLeftOut]:
@@ -189,14 +192,18 @@ def _create(connection: duckdb.DuckDBPyConnection, views: SourceViews) -> Iterat
     connection.execute(f"CREATE SCHEMA analytics.{quote_identifier(schema)}")
     remote = [table.remote for table in views.tables if table.remote]
     with standing_in(connection, remote) as usable:
-        for table in views.tables:
-            reason = _objection(table, usable)
-            for name in () if reason else (table.name, *table.aliases):
-                problem = _create_views(connection, schema, name, _rows_of(table))
-                if problem:
-                    yield ViewLeftOut(source=views.source, name=name, reason=problem)
-            if reason:
-                yield ViewLeftOut(source=views.source, name=table.name, reason=reason)
+        objections = {table.name: _objection(table, usable) for table in views.tables}
+        # Both or none: what is in the schema of a source is what it owns in `main`.
+        wanted = {
+            name: [_view(place, name, _rows_of(table)) for place in ("main", schema)]
+            for table in views.tables
+            if not objections[table.name]
+            for name in (table.name, *table.aliases)
+        }
+        failed = run_each(connection, wanted)
+    reasons = {name: reason for name, reason in objections.items() if reason}
+    for name, reason in {**reasons, **{name: _reason(failed[name]) for name in failed}}.items():
+        yield ViewLeftOut(source=views.source, name=name, reason=reason)
 
 
 def _objection(table: TableViews, usable: Collection[RemoteView]) -> str:
@@ -220,23 +227,14 @@ def _rows_of(table: TableViews) -> str:
     return f"read_parquet({quote_literals(paths)}, union_by_name = true)"
 
 
-def _create_views(
-    connection: duckdb.DuckDBPyConnection, schema: str, name: str, source: str
-) -> str:
-    """Make the views of one name in ``main`` and in ``schema``; return what went wrong."""
-    # Both or none: what is in the schema of a source is what it owns in `main`.
-    connection.execute("BEGIN")
-    try:
-        for place in ("main", schema):
-            view = _qualified(place, name)
-            connection.execute(f"CREATE VIEW {view} AS SELECT * FROM {source}")  # noqa: S608 - quoted
-        connection.execute("COMMIT")
-    except duckdb.Error as error:
-        connection.execute("ROLLBACK")
-        if isinstance(error, duckdb.CatalogException):
-            return "There is another table of this name."
-        return "Its files are not readable Parquet."
-    return ""
+def _view(schema: str, name: str, rows: str) -> str:
+    return f"CREATE VIEW {_qualified(schema, name)} AS SELECT * FROM {rows}"  # noqa: S608 - quoted
+
+
+def _reason(error: duckdb.Error) -> str:
+    if isinstance(error, duckdb.CatalogException):
+        return "There is another table of this name."
+    return "Its files are not readable Parquet."
 
 
 def _qualified(schema: str, name: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -26,7 +27,7 @@ class LeaseTakenError(ConflictError):
 
 
 @contextmanager
-def lease(name: str, *, wait_seconds: float = 0) -> Iterator[Lease]:
+def lease(name: str, *, wait_seconds: float = 0) -> Iterator[None]:
     """Hold the lease ``name`` while the block runs.
 
     It is kept by a heartbeat: when this process is killed, it is free after a moment.
@@ -35,33 +36,51 @@ def lease(name: str, *, wait_seconds: float = 0) -> Iterator[Lease]:
         LeaseTakenError: somebody else still held it after ``wait_seconds``.
     """
     deadline = time.monotonic() + wait_seconds
-    while not _take(name):
+    while True:
+        with leases([name]) as held:
+            if held:
+                yield
+                return
         if time.monotonic() >= deadline:
             raise LeaseTakenError(f"{name} is being worked on.")
         time.sleep(0.1)
-    held = Lease.objects.get(name=name)
+
+
+@contextmanager
+def leases(names: Collection[str]) -> Iterator[frozenset[str]]:
+    """Hold those of several leases that are free, while the block runs; yield their names."""
+    # What this holder writes is its own: a process may hold leases for more than one reason.
+    holder = f"{worker_name()}:{uuid.uuid4().hex}"
+    held = _take(names, holder)
+    if not held:
+        yield held
+        return
+    mine = Lease.objects.filter(name__in=held, holder=holder)
     try:
-        with beating(lambda: _keep(held), every_seconds=settings.CONFIG.run_lease_seconds / 4):
+        with beating(
+            lambda: bool(mine.update(until=_end())),
+            every_seconds=settings.CONFIG.run_lease_seconds / 4,
+        ):
             yield held
     finally:
-        Lease.objects.filter(name=name, fencing=held.fencing).update(until=timezone.now())
+        mine.update(until=timezone.now())
 
 
-def _take(name: str) -> bool:
+@transaction.atomic
+def _take(names: Collection[str], holder: str) -> frozenset[str]:
     now = timezone.now()
-    taken = {"holder": worker_name(), "until": _end()}
-    if Lease.objects.filter(name=name, until__lte=now).update(fencing=F("fencing") + 1, **taken):
-        return True
-    try:
-        with transaction.atomic():
-            Lease.objects.create(name=name, **taken)
-    except IntegrityError:
-        return False
-    return True
-
-
-def _keep(held: Lease) -> bool:
-    return bool(Lease.objects.filter(pk=held.pk, fencing=held.fencing).update(until=_end()))
+    # Locked in one order: two who take several wait for each other instead of for ever.
+    wanted = Lease.objects.filter(name__in=names).order_by("name")
+    known = set(wanted.select_for_update().values_list("name", flat=True))
+    free = Lease.objects.filter(name__in=names, until__lte=now)
+    free.update(fencing=F("fencing") + 1, holder=holder, until=_end())
+    Lease.objects.bulk_create(
+        [Lease(name=name, holder=holder, until=_end()) for name in sorted(set(names) - known)],
+        ignore_conflicts=True,
+    )
+    return frozenset(
+        Lease.objects.filter(name__in=names, holder=holder).values_list("name", flat=True)
+    )
 
 
 def _end() -> datetime:

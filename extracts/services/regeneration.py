@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Collection, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
-from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Prefetch, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from agnes_site.core.errors import AgnesError
 from agnes_site.core.failpoints import failpoint
 from agnes_site.core.progress import Progress
 from agnes_site.core.storage import Layout
 from catalog import connectors
-from catalog.connectors import QueryMode
-from catalog.models import IncidentKind, Source, Table, TableName, TablePart
+from catalog.models import IncidentKind, Source
 from catalog.services import incidents
 from extracts.engine import contract, orchestrator
-from extracts.engine.contract import DataFile, ExtractTable, data_file_name
-from extracts.engine.orchestrator import AnalyticsDamagedError, SourceViews, TableViews
+from extracts.engine.contract import PreparedExtract
+from extracts.engine.orchestrator import AnalyticsDamagedError, SourceViews
 from extracts.models import Run, RunKind, RunTrigger
-from extracts.services import remote, runs
-from extracts.services.leases import lease
+from extracts.services import faces, runs
+from extracts.services.leases import LeaseTakenError, lease, leases
 
 # The newest files that we wrote: the one in place, and one that is about to be.
 _KEPT_HASHES = 4
+# Sources whose rows are read and written together.
+_AT_ONCE = 50
 
 
 class ForeignFileError(AgnesError):
@@ -60,17 +60,21 @@ def request_behind() -> int:
 
 
 def rebuild_source(source: Source, progress: Progress) -> None:
-    """Bring the faces of one source up to date with its rows; costs nothing when they are."""
+    """Bring the faces of one source up to date with its rows; costs nothing when they are.
+
+    Raises:
+        AgnesError, OSError: they cannot be written.
+    """
     layout: Layout = settings.LAYOUT
-    with lease(f"source:{source.slug}", wait_seconds=60):
-        while True:
-            source.refresh_from_db()
-            stamp = source.stamp
-            _renew_extract(layout, source, progress)
-            _renew_analytics(layout, [source], progress)
-            source.refresh_from_db()
-            if source.stamp == stamp:
-                return
+    while True:
+        source.refresh_from_db()
+        stamp = source.stamp
+        for error in _renew_extracts(layout, [source], progress).values():
+            raise error
+        _renew_analytics(layout, [source], progress)
+        source.refresh_from_db()
+        if source.stamp == stamp:
+            return
 
 
 def rebuild(progress: Progress) -> list[str]:
@@ -82,20 +86,13 @@ def rebuild(progress: Progress) -> list[str]:
     failed: list[str] = []
     _forget_deleted(layout)
     sources = list(_shown_sources())
-    behind = set(_behind(Source.objects.all()).values_list("pk", flat=True))
-    for number, source in enumerate(sources):
-        if source.pk not in behind and _is_shown(layout, source):
-            continue
-        progress("extracts", done=number, total=len(sources))
-        try:
-            with lease(f"source:{source.slug}", wait_seconds=60):
-                # Whoever held the lease before has changed what is recorded of the folder.
-                source.refresh_from_db()
-                _renew_extract(layout, source, progress)
-        except Source.DoesNotExist:
-            continue  # its deletion has asked for a rebuild of its own
-        except (AgnesError, OSError) as error:
-            failed.append(f"{source.slug}: {error}")
+    known = set(_behind(Source.objects.all()).values_list("pk", flat=True))
+    behind = [each for each in sources if each.pk in known or not _is_shown(layout, each)]
+    for start in range(0, len(behind), _AT_ONCE):
+        progress("extracts", done=start, total=len(behind))
+        some = behind[start : start + _AT_ONCE]
+        errors = _renew_extracts(layout, some, progress)
+        failed += [f"{slug}: {error}" for slug, error in errors.items()]
     _renew_analytics(layout, sources, progress)
     return failed
 
@@ -126,28 +123,89 @@ def _slugs() -> set[str]:
     return set(Source.objects.values_list("slug", flat=True))
 
 
-def _renew_extract(layout: Layout, source: Source, progress: Progress) -> None:
-    if connectors.is_foreign(source.source_type):
-        Source.objects.filter(pk=source.pk).update(extract_stamp=source.stamp)
-        return
-    if source.extract_stamp == source.stamp and _extract_file(layout, source).exists():
-        return
-    progress("regenerate", message=f"Renewing extracts/{source.slug}")
-    folder = layout.extracts / source.slug
-    folder.mkdir(exist_ok=True)
-    prepared = contract.prepare_extract(
-        folder,
-        _extract_tables(layout, source),
-        remote=remote.attaches(source),
-        own=frozenset(source.extract_hashes),
-    )
+def _renew_extracts(
+    layout: Layout, sources: Sequence[Source], progress: Progress
+) -> dict[str, AgnesError | OSError]:
+    """Renew those extract folders that are behind; return what failed, by slug."""
+    failed: dict[str, AgnesError | OSError] = {}
+    names = {f"source:{source.slug}": source for source in sources}
+    with leases(names) as held:
+        failed |= _renew_held(layout, [names[name] for name in sorted(held)], progress)
+    for name in sorted(names.keys() - held):
+        try:
+            with lease(name, wait_seconds=60):
+                failed |= _renew_held(layout, [names[name]], progress)
+        except LeaseTakenError as error:
+            failed[names[name].slug] = error
+    return failed
+
+
+def _renew_held(
+    layout: Layout, sources: Sequence[Source], progress: Progress
+) -> dict[str, AgnesError | OSError]:
+    # Whoever held the leases before has changed what is recorded of the folders. One that is
+    # gone by now has asked for a rebuild of its own.
+    fresh = Source.objects.in_bulk([source.pk for source in sources]).values()
+    foreign = [source.pk for source in fresh if connectors.is_foreign(source.source_type)]
+    Source.objects.filter(pk__in=foreign).update(extract_stamp=F("stamp"))
+    behind = [each for each in fresh if each.pk not in foreign and _is_behind(layout, each)]
+    if not behind:
+        return {}
+    progress("regenerate", total=len(behind), message=_renewing(behind))
+    prepared, failed = _prepared(layout, behind)
     # Recorded before the switch: a file of ours is never taken for a foreign one.
-    source.extract_hashes = [*source.extract_hashes[1 - _KEPT_HASHES :], prepared.sha256]
-    source.save(update_fields=["extract_hashes"])
-    prepared.switch()
-    Source.objects.filter(pk=source.pk).update(extract_stamp=source.stamp)
+    for source, extract in prepared:
+        source.extract_hashes = [*source.extract_hashes[1 - _KEPT_HASHES :], extract.sha256]
+    Source.objects.bulk_update([source for source, _ in prepared], ["extract_hashes"])
+    shown = []
+    for source, extract in prepared:
+        try:
+            extract.switch()
+        except OSError as error:
+            failed[source.slug] = error
+        else:
+            source.extract_stamp = source.stamp
+            shown.append(source)
+    Source.objects.bulk_update(shown, ["extract_stamp"])
     failpoint("regenerate.recorded")
-    _report_foreign(source, prepared.moved_aside)
+    for source, extract in prepared:
+        _report_foreign(source, extract.moved_aside)
+    return failed
+
+
+def _prepared(
+    layout: Layout, sources: Collection[Source]
+) -> tuple[list[tuple[Source, PreparedExtract]], dict[str, AgnesError | OSError]]:
+    """Write what each source shows beside what it has shown so far; return what failed, too."""
+    prepared: list[tuple[Source, PreparedExtract]] = []
+    failed: dict[str, AgnesError | OSError] = {}
+    with closing(contract.connect()) as connection:
+        for shown in faces.shown(sources):
+            source = shown.source
+            folder = layout.extracts / source.slug
+            try:
+                folder.mkdir(exist_ok=True)
+                extract = contract.prepare_extract(
+                    folder,
+                    shown.extract_tables,
+                    remote=shown.attach,
+                    own=frozenset(source.extract_hashes),
+                    connection=connection,
+                )
+            except (AgnesError, OSError) as error:
+                failed[source.slug] = error
+            else:
+                prepared.append((source, extract))
+    return prepared, failed
+
+
+def _renewing(sources: Sequence[Source]) -> str:
+    more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+    return f"Renewing extracts/{sources[0].slug}{more}"
+
+
+def _is_behind(layout: Layout, source: Source) -> bool:
+    return source.extract_stamp != source.stamp or not _extract_file(layout, source).exists()
 
 
 def _renew_analytics(layout: Layout, sources: Sequence[Source], progress: Progress) -> None:
@@ -164,27 +222,24 @@ def _renew_analytics(layout: Layout, sources: Sequence[Source], progress: Progre
         if not behind:
             return
         progress("views", total=len(behind), message="Renewing analytics/server.duckdb")
-        stamps = {source.pk: source.stamp for source in behind}
-        views = [_views(layout, source) for source in behind]
         try:
-            renewed = orchestrator.renew(layout.analytics, changed=views)
+            renewed = orchestrator.renew(layout.analytics, changed=_views(behind))
         except AnalyticsDamagedError:
-            everything = list(_shown_sources())
-            stamps = {source.pk: source.stamp for source in everything}
+            behind = list(_shown_sources())
             renewed = orchestrator.renew(
-                layout.analytics,
-                changed=[_views(layout, source) for source in everything],
-                from_scratch=True,
+                layout.analytics, changed=_views(behind), from_scratch=True
             )
         for left_out in renewed.left_out:
             progress("views", message=f"{left_out.name} is left out: {left_out.reason}")
-        _record(stamps)
+        for source in behind:
+            source.analytics_stamp = source.stamp
+        Source.objects.bulk_update(behind, ["analytics_stamp"], batch_size=_AT_ONCE)
         failpoint("rebuild.recorded")
 
 
-def _record(stamps: dict[UUID, UUID]) -> None:
-    for pk, stamp in stamps.items():
-        Source.objects.filter(pk=pk).update(analytics_stamp=stamp)
+def _views(sources: Sequence[Source]) -> list[SourceViews]:
+    chunks = [sources[at : at + _AT_ONCE] for at in range(0, len(sources), _AT_ONCE)]
+    return [shown.views for chunk in chunks for shown in faces.shown(chunk)]
 
 
 def _behind(sources: QuerySet[Source]) -> QuerySet[Source]:
@@ -214,70 +269,6 @@ def _is_shown(layout: Layout, source: Source) -> bool:
 
 def _extract_file(layout: Layout, source: Source) -> Path:
     return layout.extracts / source.slug / "extract.duckdb"
-
-
-def _tables(source: Source) -> QuerySet[Table]:
-    return (
-        source.tables.filter(Q(current_version__isnull=False) | Q(query_mode=QueryMode.REMOTE))
-        .select_related("current_version")
-        .prefetch_related(
-            Prefetch("current_version__parts", TablePart.objects.order_by("ordinal")),
-            Prefetch("names", TableName.objects.filter(is_alias=True)),
-        )
-        .order_by("name")
-    )
-
-
-def _parts(table: Table) -> list[TablePart]:
-    if table.current_version is None or table.query_mode == QueryMode.REMOTE:
-        return []
-    return list(table.current_version.parts.all())
-
-
-def _extract_tables(layout: Layout, source: Source) -> list[ExtractTable]:
-    shown = []
-    looked_up = remote.views(source)
-    for table in _tables(source):
-        parts, version = _parts(table), table.current_version
-        shown.append(
-            ExtractTable(
-                name=table.name,
-                description=table.description,
-                rows=version.rows if version and parts else 0,
-                size_bytes=version.bytes if version and parts else 0,
-                extracted_at=version.created_at if version else table.registered_at,
-                query_mode=QueryMode(table.query_mode),
-                remote=looked_up.get(table.pk),
-                files=tuple(
-                    DataFile(
-                        data_file_name(
-                            table=table.name, ordinal=part.ordinal, key=part.key,
-                            alone=len(parts) == 1,
-                        ),
-                        layout.stored(part.sha256),
-                    )
-                    for part in parts
-                ),
-            )
-        )  # fmt: skip
-    return shown
-
-
-def _views(layout: Layout, source: Source) -> SourceViews:
-    looked_up = remote.views(source)
-    return SourceViews(
-        source=source.slug,
-        tables=tuple(
-            TableViews(
-                name=table.name,
-                files=tuple(layout.stored(part.sha256) for part in _parts(table)),
-                aliases=tuple(alias.name for alias in table.names.all()),
-                query_mode=QueryMode(table.query_mode),
-                remote=looked_up.get(table.pk),
-            )
-            for table in _tables(source)
-        ),
-    )
 
 
 def _report_foreign(source: Source, moved: Sequence[Path]) -> None:

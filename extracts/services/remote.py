@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -85,19 +85,20 @@ def due(*, now: datetime) -> list[Source]:
     ]  # fmt: skip
 
 
-def views(source: Source) -> dict[UUID, RemoteView]:
-    """Return what is known of the remote tables of a source, by the id of the table."""
-    known = RemoteCatalog.objects.filter(source=source).first()
-    if known is None:
-        return {}
+def views(sources: Collection[Source]) -> dict[UUID, dict[UUID, RemoteView]]:
+    """Return what is known of remote tables, by the ids of their sources and their own."""
+    known = RemoteCatalog.objects.filter(source__in=[source.pk for source in sources])
     return {
-        UUID(key): RemoteView(
-            alias=known.attach["alias"],
-            schema=view["schema"],
-            table=view["table"],
-            columns=tuple((name, kind) for name, kind in view["columns"]),
-        )
-        for key, view in known.views.items()
+        catalog.source_id: {
+            UUID(key): RemoteView(
+                alias=catalog.attach["alias"],
+                schema=view["schema"],
+                table=view["table"],
+                columns=tuple((name, kind) for name, kind in view["columns"]),
+            )
+            for key, view in catalog.views.items()
+        }
+        for catalog in known
     }
 
 

@@ -12,6 +12,7 @@ from extracts.engine.contract.opening import (
     ExtractBusyError,
     ExtractDamagedError,
     ExtractVersionUnsupportedError,
+    connect,
 )
 from extracts.engine.contract.reader import Extract, ExtractInvalidError, InnerTable, read_extract
 from extracts.engine.contract.shape import DataFile, ExtractTable, LeftOut, data_file_name
@@ -29,6 +30,7 @@ __all__ = [
     "InnerTable",
     "LeftOut",
     "PreparedExtract",
+    "connect",
     "data_file_name",
     "extract_hash",
     "is_written_by_us",

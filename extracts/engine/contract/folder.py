@@ -113,7 +113,9 @@ class ExtractFolder:
                 _remove_if_empty(path.parent, keep=self.data)
         # Only what is there: an inode number that is free can return in a foreign file.
         present = {name: _inode(self.data / name) for name in wanted}
-        self._remember({name: [inode] for name, inode in present.items() if inode})
+        kept = {name: [inode] for name, inode in present.items() if inode}
+        if kept != links:
+            self._remember(kept)
 
     def has_foreign_data(self) -> bool:
         """Say whether a file below ``data/`` is no link of ours."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -20,6 +20,7 @@ from extracts.engine.contract.folder import ExtractFolder
 from extracts.engine.contract.opening import connect
 from extracts.engine.contract.shape import EXTRACT_NAME, RESERVED, ExtractTable, LeftOut
 from extracts.engine.remote_views import standing_in
+from extracts.engine.statements import run_each
 
 _META_TABLE = """
     CREATE TABLE _meta (
@@ -76,8 +77,11 @@ def prepare_extract(
     *,
     remote: Sequence[Attach] = (),
     own: Collection[str] | None = None,
+    connection: duckdb.DuckDBPyConnection | None = None,
 ) -> PreparedExtract:
     """Link the files of ``tables`` below ``folder`` and write a new ``extract.duckdb`` beside.
+
+    Whoever writes many gives a ``connection`` of :func:`connect` for all of them.
 
     ``own`` are the SHA-256 of files that we wrote here: an ``extract.duckdb`` with another one
     is foreign and moved aside; ``None`` takes it as ours. A table whose files are missing or
@@ -97,7 +101,8 @@ def prepare_extract(
     failpoint("regenerate.data_linked")
 
     beside = folder / f"{EXTRACT_NAME}.tmp"
-    left_out += _write(beside, data=place.data, tables=usable, remote=remote)
+    with nullcontext(connection) if connection else closing(connect()) as opened:
+        left_out += _write(opened, beside, data=place.data, tables=usable, remote=remote)
     failpoint("regenerate.extract_written")
     return PreparedExtract(
         folder=folder,
@@ -143,17 +148,17 @@ def _set_foreign_extract_aside(place: ExtractFolder, own: Collection[str]) -> li
 
 
 def _write(
-    beside: Path, *, data: Path, tables: Sequence[ExtractTable], remote: Sequence[Attach]
+    connection: duckdb.DuckDBPyConnection,
+    beside: Path,
+    *,
+    data: Path,
+    tables: Sequence[ExtractTable],
+    remote: Sequence[Attach],
 ) -> list[LeftOut]:
     log = beside.with_name(f"{beside.name}.wal")
     beside.unlink(missing_ok=True)
     log.unlink(missing_ok=True)
-    with closing(connect()) as connection:
-        # The file counts only when it is complete: no log of its changes is needed.
-        connection.execute(
-            f"ATTACH {quote_literal(str(beside))} AS extract (RECOVERY_MODE no_wal_writes)"
-        )
-        connection.execute("USE extract")
+    with _attached(connection, beside):
         left_out = _fill(connection, data=data, tables=tables)
         if remote:
             connection.execute(_REMOTE_ATTACH_TABLE)
@@ -162,37 +167,42 @@ def _write(
                 [(one.alias, one.extension, one.url, one.token_name) for one in remote],
             )
         connection.execute("CHECKPOINT extract")
-        connection.execute("USE memory")
-        connection.execute("DETACH extract")
     log.unlink(missing_ok=True)
     fsync_file(beside)
     return left_out
+
+
+@contextmanager
+def _attached(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
+    # The file counts only when it is complete: no log of its changes is needed.
+    connection.execute(
+        f"ATTACH {quote_literal(str(path))} AS extract (RECOVERY_MODE no_wal_writes)"
+    )
+    try:
+        connection.execute("USE extract")
+        yield
+    finally:
+        connection.execute("USE memory")
+        connection.execute("DETACH extract")
 
 
 def _fill(
     connection: duckdb.DuckDBPyConnection, *, data: Path, tables: Sequence[ExtractTable]
 ) -> list[LeftOut]:
     connection.execute(_META_TABLE)
-    left_out = []
-    shown = []
-    views = [table.remote for table in tables if table.remote]
-    with standing_in(connection, views) as usable:
-        for table in tables:
-            try:
-                if table.files:
-                    connection.execute(_view_sql(table, data))
-                elif table.remote in usable:
-                    connection.execute(_remote_view_sql(table))
-            except duckdb.Error:
-                reason = "Its files are not readable Parquet."
-                left_out.append(LeftOut(table=table.name, reason=reason))
-            else:
-                shown.append(table)
+    remote = [table.remote for table in tables if table.remote]
+    with standing_in(connection, remote) as usable:
+        views = {
+            table.name: [_view_sql(table, data) if table.files else _remote_view_sql(table)]
+            for table in tables
+            if table.files or table.remote in usable
+        }
+        failed = run_each(connection, views)
     # As Arrow: DuckDB takes a thousand rows this way in the time of one by parameters.
-    connection.register("shown", _meta(shown))
+    connection.register("shown", _meta([table for table in tables if table.name not in failed]))
     connection.execute("INSERT INTO _meta FROM shown")
     connection.unregister("shown")
-    return left_out
+    return [LeftOut(table=name, reason="Its files are not readable Parquet.") for name in failed]
 
 
 def _meta(tables: Sequence[ExtractTable]) -> pa.Table:

@@ -1,0 +1,58 @@
+"""Faces of several sources, renewed together."""
+
+from __future__ import annotations
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from agnes_site.core.progress import silent
+from extracts.engine import orchestrator
+from extracts.services import regeneration
+from tests.factories import SourceFactory, TableFactory, parquet_bytes, publish, stored_file
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def served(layout):
+    """Make sources with a published table each, and return their slugs."""
+
+    def make(count: int) -> list[str]:
+        sources = SourceFactory.create_batch(count, source_type="files")
+        for source in sources:
+            content = parquet_bytes(pa.table({"id": [1, 2]}))
+            publish(TableFactory(source=source), stored_file(layout, content))
+        return [source.slug for source in sources]
+
+    return make
+
+
+def _shown(layout) -> int:
+    with duckdb.connect(str(orchestrator.current(layout.analytics)), read_only=True) as connection:
+        return len(connection.execute("SHOW TABLES").fetchall())
+
+
+class TestRebuild:
+    def test_one_that_cannot_be_written_stops_no_other(self, served, layout):
+        good, bad, also_good = served(3)
+        (layout.extracts / bad).write_text("in the way")
+
+        (failure,) = regeneration.rebuild(silent)
+
+        assert failure.startswith(f"{bad}: ")
+        for slug in (good, also_good):
+            assert (layout.extracts / slug / "extract.duckdb").exists()
+        assert _shown(layout) == 3
+
+    def test_asks_the_database_as_often_for_many_as_for_two(
+        self, served, django_assert_max_num_queries
+    ):
+        served(2)
+        with django_assert_max_num_queries(200) as few:
+            regeneration.rebuild(silent)
+        count = len(few)
+        served(12)
+
+        with django_assert_max_num_queries(count):
+            regeneration.rebuild(silent)
