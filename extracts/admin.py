@@ -58,7 +58,7 @@ class RunAdmin(ReadOnlyAdmin):
     ordering = ("-queued_at",)
     bulk = (
         BulkAction(
-            key="run_again", label="Run again", confirm="Run again", done="Asked for again",
+            key="run_again", label="Run again", confirm="Ask for", done="Asked for again",
             plan=_repeating, do=lambda run, values, by: _ask_again(run, by=by),
         ),
     )  # fmt: skip

@@ -109,7 +109,7 @@ def _now(request: HttpRequest, table: Table) -> SafeString:
     if run is None:
         return mark_safe("")
     if not run.is_open:
-        return _ended(run)
+        return _ended(table, run)
     cancel = markup.post_button(
         request, reverse("admin:catalog_table_do", args=[table.pk, "cancel"]), "Cancel",
         is_small=True, part="facts", fields={"run": run.pk},
@@ -119,14 +119,16 @@ def _now(request: HttpRequest, table: Table) -> SafeString:
     return live(request, run, aside=format_html("{}{}", followed, cancel))
 
 
-def _ended(run: Run) -> SafeString:
+def _ended(table: Table, run: Run) -> SafeString:
     told = format_html(
         "Last run {} {}: {}",
         markup.when(run.finished_at or run.queued_at),
         state_badge(run),
         markup.link(page_of(run), f"{human.plural(run.rows or 0, 'row')} in {took(run)}"),
     )
-    if run.state != RunState.FAILED:
+    # What opened an incident stands below, with what can be done about it.
+    is_told = table.incidents.filter(closed_at=None, message=run.error_message).exists()
+    if run.state != RunState.FAILED or is_told:
         return format_html('<p class="ag-last">{}</p>', told)
     failure = markup.lines(
         format_html("<strong>{}</strong>", run.error_message), run.error_hint,

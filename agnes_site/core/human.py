@@ -22,7 +22,7 @@ def size(count: int | None) -> str:
     if count is None:
         return "—"
     if count < 1000:
-        return plural(count, "byte")
+        return plural(count, "byte").replace(" ", _GAP)
     scaled = float(count)
     for unit in _SIZES:
         scaled /= 1000

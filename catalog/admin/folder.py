@@ -48,6 +48,13 @@ class FolderAdmin(GrantedAdmin, HistoriedAdmin):
         found: QuerySet[Folder] = super().get_queryset(request)
         return found.annotate(tables_total=Count("tables"))
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Give the description as many lines as it needs at first."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "description":
+            field.widget.attrs["rows"] = 3
+        return field
+
     def get_readonly_fields(self, request: HttpRequest, obj: Folder | None = None) -> Sequence[str]:
         """Keep the name, which grants refer to."""
         return ("slug",) if obj else ()

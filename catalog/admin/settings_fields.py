@@ -22,6 +22,14 @@ class Lines(forms.CharField):
 
     widget = widgets.UnfoldAdminTextareaWidget(attrs={"rows": 3})
 
+    def prepare_value(self, value: Any) -> Any:
+        """Return the lines as one text."""
+        return "\n".join(value) if isinstance(value, (list, tuple)) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Say whether there are other lines than before."""
+        return bool(self.to_python(self.prepare_value(initial)) != self.to_python(data))
+
     def to_python(self, value: Any) -> Any:
         """Return the lines that are not empty."""
         return [line.strip() for line in (value or "").splitlines() if line.strip()]
@@ -151,7 +159,7 @@ def _text_input(setting: Setting, info: FieldInfo) -> forms.Widget:
 def _several(kind: Any, initial: Any, shown: dict[str, Any]) -> forms.Field:
     if _is_list_of_texts(kind):
         shown["help_text"] = markup.prose(f"{shown['help_text']} One per line.".strip())
-        return Lines(**shown, initial="\n".join(initial or ()))
+        return Lines(**shown, initial=list(initial or ()))
     shown["help_text"] = markup.prose(f"{shown['help_text']} Written as JSON.".strip())
     text = "" if initial is None else json.dumps(initial, indent=2, ensure_ascii=False)
     return Json(**shown, initial=text)

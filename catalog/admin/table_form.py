@@ -9,12 +9,13 @@ from unfold import widgets
 
 from catalog import connectors
 from catalog.admin import settings_form
+from catalog.admin.settings_fields import Lines
 from catalog.connectors import DriftPolicy
 from catalog.models import Table
 
 ABOUT = ("display_name", "description", "owner", "folder", "server_only")
 ORIGIN = ("source_table", "bucket", "query_mode", "source_query", "primary_key")
-LINES = {"description": 3, "source_query": 8, "primary_key": 1}
+LINES = {"description": 3, "source_query": 8}
 INCREMENTAL = (
     "sync_strategy", "incremental_column", "incremental_window_days", "max_history_days",
 )  # fmt: skip
@@ -40,6 +41,10 @@ class TableForm(forms.ModelForm[Table]):
         "the original stays as an alias. It never changes.",
     )
 
+    primary_key = Lines(
+        required=False,
+        help_text="Columns that identify a row, one per line; what changed is merged by them.",
+    )
     drift_policy = forms.ChoiceField(
         label="When its columns change",
         choices=DRIFT,

@@ -153,7 +153,7 @@ class TestVerdict:
 
         sentence, tone = state.verdict(state.look(), full, [])
 
-        assert (sentence, tone) == ("The disk is nearly full: 50 bytes are free.", "warn")
+        assert (sentence, tone) == ("The disk is nearly full: 50\u00a0bytes are free.", "warn")
 
     def test_warns_of_tables_that_miss_their_runs(self, pages, served):
         Table.objects.filter(pk=served.pk).update(

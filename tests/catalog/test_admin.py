@@ -54,7 +54,7 @@ def form_of(table: Table, **changed) -> dict[str, str]:
         "display_name": table.display_name, "description": table.description,
         "source_table": table.source_table, "bucket": table.bucket,
         "query_mode": table.query_mode, "source_query": table.source_query,
-        "primary_key": "[]", "sync_schedule": table.sync_schedule,
+        "primary_key": "", "sync_schedule": table.sync_schedule,
         "drift_policy": table.drift_policy, "sync_strategy": table.sync_strategy,
         "setting_has_header": "on",
     }  # fmt: skip
@@ -274,6 +274,16 @@ class TestTablePages:
         response = pages.post(page_of(table), form_of(table, query_mode="materialized"))
 
         assert list(response.context["adminform"].form.errors) == ["query_mode"]
+
+    def test_take_the_columns_of_a_key_line_by_line(self, pages):
+        table = TableFactory(primary_key=["id"])
+        shown = text_of(pages.get(page_of(table)))
+
+        pages.post(page_of(table), form_of(table, primary_key="id\r\n line \r\n"))
+
+        table.refresh_from_db()
+        assert ">id</textarea>" in shown
+        assert table.primary_key == ["id", "line"]
 
     def test_ask_only_what_the_connector_can_do(self, pages):
         files = text_of(pages.get(page_of(TableFactory())))

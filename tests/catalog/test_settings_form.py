@@ -66,7 +66,7 @@ class TestFormFields:
         assert found["setting_folder"].help_text == "Where it is."
         assert found["setting_folder"].required
         assert found["setting_port"].initial == 5432
-        assert found["setting_schemas"].initial == "a\nb"
+        assert found["setting_schemas"].initial == ["a", "b"]
 
 
 class TestCheck:

@@ -6,9 +6,10 @@ from django.urls import reverse
 
 from access.models import AuditEvent
 from catalog.connectors import ColumnSpec
-from catalog.models import Folder
+from catalog.models import Folder, Incident, IncidentKind
 from catalog.models.table import DescriptionSource
 from catalog.services.differences import compare_schemas
+from extracts.models import Run, RunState
 from tests.factories import GroupFactory, SourceFactory, TableFactory, publish, stored_part
 
 
@@ -100,6 +101,20 @@ class TestParts:
         answer = strict.post(do(TableFactory(), "extract"), headers={"HX-Target": "part-facts"})
 
         assert answer.status_code == 403
+
+
+class TestLastRun:
+    def test_that_opened_an_incident_is_explained_once(self, pages):
+        table = TableFactory()
+        told = {"error_code": "t", "error_message": "Page 3 is damaged.", "error_hint": "Mend it."}
+        Run.objects.create(table=table, source=table.source, state=RunState.FAILED, **told)
+        page = reverse("admin:catalog_table_change", args=[table.pk])
+        assert "Page 3 is damaged." in pages.get(page).content.decode()
+        Incident.objects.create(
+            table=table, kind=IncidentKind.HELD, code="t", message="Page 3 is damaged."
+        )
+
+        assert pages.get(page).content.decode().count("<strong>Page 3 is damaged.</strong>") == 1
 
 
 class TestVersions:

@@ -96,7 +96,7 @@ class TestQuery:
         client.force_login(admin)
         form = {
             "new_name": "names", "query_mode": "materialized", "source_query": "SELECT 1; SELECT 2",
-            "sync_strategy": "full_refresh", "drift_policy": "evolve", "primary_key": "[]",
+            "sync_strategy": "full_refresh", "drift_policy": "evolve", "primary_key": "",
         }  # fmt: skip
 
         url = f"{reverse('admin:catalog_table_add')}?source={shop.pk}"
