@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
+from typing import Any
 from uuid import UUID
+
+from django.db.models import Count, Min
 
 from catalog import connectors
 from catalog.models import Table
@@ -28,12 +32,20 @@ class Keeping(StrEnum):
 
 
 @dataclass(frozen=True)
-class Kept:
-    """How one table keeps up; ``missed`` is for how many of its intervals it was not renewed."""
+class Late:
+    """A table that is behind; ``missed`` is for how many of its intervals it was not renewed."""
 
     table_id: UUID
     keeping: Keeping
     missed: float
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How many tables keep up in which way, and those that are behind."""
+
+    counts: Mapping[Keeping, int]
+    late: Sequence[Late]
 
 
 @dataclass(frozen=True)
@@ -45,31 +57,48 @@ class _Limits:
     step: timedelta
 
 
-def keeping(now: datetime) -> list[Kept]:
-    """Return how all tables with copies keep up; one query."""
-    rows = Table.objects.with_copies().values_list(
-        "pk", "sync_schedule", "source__schedule", "query_mode", "last_success_at",
-        "source__source_type", "is_paused", "source__is_paused", "is_pinned",
-    )  # fmt: skip
-    limits_of = _limits_at(now)
-    found = []
-    for pk, own, of_source, mode, succeeded_at, kind, *rests in rows.iterator(chunk_size=2000):
-        waits = any(rests) or connectors.is_foreign(kind)
-        limits = None if waits else limits_of(timing.schedule_text(own, of_source, mode))
-        found.append(_kept(pk, limits, succeeded_at, now))
-    return found
+# Tables that share these have the same limits.
+_SHARED = (
+    "sync_schedule", "source__schedule", "query_mode", "source__source_type", "is_paused",
+    "source__is_paused", "is_pinned",
+)  # fmt: skip
 
 
-def _kept(pk: UUID, limits: _Limits | None, succeeded_at: datetime | None, now: datetime) -> Kept:
-    if succeeded_at is None:
-        return Kept(pk, Keeping.NEVER, 0)
-    if limits is None:
-        return Kept(pk, Keeping.UNSCHEDULED, 0)
-    missed = (now - succeeded_at) / limits.step
-    if succeeded_at >= limits.on_time:
-        return Kept(pk, Keeping.ON_TIME, missed)
-    is_near = succeeded_at >= limits.behind
-    return Kept(pk, Keeping.BEHIND if is_near else Keeping.FAR_BEHIND, missed)
+def keeping(now: datetime) -> Kept:
+    """Return how all tables with copies keep up; two queries, the second for those behind."""
+    limits_at = _limits_at(now)
+    counts: Counter[Keeping] = Counter()
+    on_time_since = None
+    tables = Table.objects.with_copies()
+    for *shared, count, succeeded, oldest in (
+        tables.order_by()
+        .values_list(*_SHARED)
+        .annotate(Count("pk"), Count("last_success_at"), Min("last_success_at"))
+    ):
+        limits = _limits_of(shared, limits_at)
+        counts[Keeping.NEVER] += count - succeeded
+        counts[Keeping.UNSCHEDULED if limits is None else Keeping.ON_TIME] += succeeded
+        if limits and oldest and oldest < limits.on_time:
+            on_time_since = max(limits.on_time, on_time_since or limits.on_time)
+    late = []
+    if on_time_since:
+        rows = tables.filter(last_success_at__lt=on_time_since).order_by()
+        for pk, at, *shared in rows.values_list("pk", "last_success_at", *_SHARED):
+            limits = _limits_of(shared, limits_at)
+            if limits and at < limits.on_time:
+                kept = Keeping.BEHIND if at >= limits.behind else Keeping.FAR_BEHIND
+                late.append(Late(pk, kept, (now - at) / limits.step))
+                counts[kept] += 1
+                counts[Keeping.ON_TIME] -= 1
+    return Kept(counts=counts, late=late)
+
+
+def _limits_of(shared: Sequence[Any], limits_at: Callable[[str], _Limits | None]) -> _Limits | None:
+    """Return the limits of tables, or ``None`` where nothing is asked of them."""
+    own, of_source, mode, source_type, *rests = shared
+    if any(rests) or connectors.is_foreign(source_type):
+        return None
+    return limits_at(timing.schedule_text(own, of_source, mode))
 
 
 def _limits_at(now: datetime) -> Callable[[str], _Limits | None]:

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.urls import reverse
 from django.utils import timezone
 
@@ -26,9 +27,17 @@ HOME = reverse("admin:index")
 ROOMY = Disk(total=1000, free=900, store=10, new_a_day=0)
 
 
+NOBODY = lateness.Kept(counts={}, late=[])
+
+
 class HeldError(ConflictError):
     code = "held_in_a_test_of_the_overview"
     hint = "Mend the file."
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted_before():
+    cache.clear()
 
 
 @pytest.fixture
@@ -100,7 +109,7 @@ class TestOverview:
 
         found = state.look()
 
-        assert (found.failed, state.verdict(found, ROOMY, [])[1]) == (0, "good")
+        assert (found.failed, state.verdict(found, ROOMY, NOBODY)[1]) == (0, "good")
 
     def test_forgets_failures_of_days_ago(self, served):
         ended(served, RunState.FAILED, ago=timedelta(days=3))
@@ -120,7 +129,7 @@ class TestOverview:
     def test_says_that_a_table_waits_for_its_first_extract(self, served):
         TableFactory(source=served.source)
 
-        sentence, tone = state.verdict(state.look(), ROOMY, [])
+        sentence, tone = state.verdict(state.look(), ROOMY, NOBODY)
 
         assert (sentence, tone) == ("1 table waiting for a first extract.", "warn")
 
@@ -141,7 +150,7 @@ class TestOverview:
             error = HeldError("Page 3 is damaged.")
             incidents.open_incident(about=table, kind=IncidentKind.HELD, error=error)
 
-        with django_assert_max_num_queries(26):
+        with django_assert_max_num_queries(27):
             response = pages.get(HOME)
 
         assert response.status_code == 200
@@ -151,7 +160,7 @@ class TestVerdict:
     def test_warns_of_a_full_disk(self, served):
         full = Disk(total=1000, free=50, store=10, new_a_day=0)
 
-        sentence, tone = state.verdict(state.look(), full, [])
+        sentence, tone = state.verdict(state.look(), full, NOBODY)
 
         assert (sentence, tone) == ("The disk is nearly full: 50\u00a0bytes are free.", "warn")
 
@@ -331,7 +340,7 @@ class TestWholePage:
     def test_takes_few_queries_however_much_there_is(self, pages, django_assert_max_num_queries):
         company.fill(tables=300, columns=1, users=50, runs=600, events=600, groups=20)
 
-        with django_assert_max_num_queries(26):
+        with django_assert_max_num_queries(27):
             response = pages.get(HOME)
 
         assert response.status_code == 200

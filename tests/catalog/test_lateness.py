@@ -1,3 +1,4 @@
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,8 +16,9 @@ def keeping(*, hours: float | None, now: datetime = NOON, **fields) -> Keeping:
     table = TableFactory(**fields)
     succeeded = None if hours is None else now - timedelta(hours=hours)
     Table.objects.filter(pk=table.pk).update(last_success_at=succeeded)
-    (kept,) = lateness.keeping(now)
-    return kept.keeping
+    ((found, count),) = (+Counter(lateness.keeping(now).counts)).items()
+    assert count == 1
+    return found
 
 
 @pytest.mark.django_db

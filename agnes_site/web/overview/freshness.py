@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from heapq import nlargest
 
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -22,11 +21,10 @@ _TONES = {
     Keeping.UNSCHEDULED: Tone.BUSY,
     Keeping.NEVER: Tone.PLAIN,
 }
-_LATE = (Keeping.BEHIND, Keeping.FAR_BEHIND)
 _NAMED = 5
 
 
-def card(kept: Sequence[Kept]) -> SafeString:
+def card(kept: Kept) -> SafeString:
     """Return how the tables keep up, and who is furthest behind or, with nobody late, oldest."""
     found = shares(kept)
     sums_up = ", ".join(f"{share.count:,} {share.name}" for share in found)
@@ -35,29 +33,27 @@ def card(kept: Sequence[Kept]) -> SafeString:
     return markup.card("Freshness", markup.stack(drawn, _stalest(kept)), aside=aside)
 
 
-def shares(kept: Sequence[Kept]) -> list[Share]:
+def shares(kept: Kept) -> list[Share]:
     """Return how many tables keep up in which way; what there is none of is left out."""
-    counted = Counter(each.keeping for each in kept)
     return [
-        Share(name=keeping, count=counted[keeping], tone=tone)
+        Share(name=keeping, count=kept.counts[keeping], tone=tone)
         for keeping, tone in _TONES.items()
-        if counted[keeping]
+        if kept.counts.get(keeping)
     ]
 
 
-def stalest(kept: Sequence[Kept]) -> list[Table]:
+def stalest(kept: Kept) -> list[Table]:
     """Return the tables that missed most of their runs; if none is late, those with oldest data."""
-    late = [each for each in kept if each.keeping in _LATE]
     tables = Table.objects.select_related("source", "current_version")
-    if not late:
+    if not kept.late:
         served = tables.published().with_copies()
         return list(served.order_by("current_version__created_at")[:_NAMED])
-    late.sort(key=lambda each: -each.missed)
-    found = tables.in_bulk([each.table_id for each in late[:_NAMED]])
-    return [found[each.table_id] for each in late[:_NAMED] if each.table_id in found]
+    worst = [late.table_id for late in nlargest(_NAMED, kept.late, key=lambda late: late.missed)]
+    found = tables.in_bulk(worst)
+    return [found[pk] for pk in worst if pk in found]
 
 
-def _stalest(kept: Sequence[Kept]) -> SafeString:
+def _stalest(kept: Kept) -> SafeString:
     rows = [
         [
             markup.link(reverse("admin:catalog_table_change", args=[table.pk]), table.name),
@@ -67,8 +63,7 @@ def _stalest(kept: Sequence[Kept]) -> SafeString:
         ]
         for table in stalest(kept)
     ]
-    is_late = any(each.keeping in _LATE for each in kept)
-    first = "Furthest behind" if is_late else "Oldest data"
+    first = "Furthest behind" if kept.late else "Oldest data"
     return markup.grid([first, "Schedule", "Last success", "Last new data"], rows)
 
 

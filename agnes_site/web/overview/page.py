@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -41,7 +40,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cards(now: datetime, space: disk.Disk, kept: Sequence[Kept]) -> list[SafeString | str]:
+def _cards(now: datetime, space: disk.Disk, kept: Kept) -> list[SafeString | str]:
     days = work.days(now)
     return _shown(
         [

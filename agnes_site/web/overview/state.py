@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -99,7 +98,7 @@ def look() -> State:
     )
 
 
-def verdict(state: State, disk: Disk, kept: Sequence[Kept]) -> tuple[str, Tone]:
+def verdict(state: State, disk: Disk, kept: Kept) -> tuple[str, Tone]:
     """Return whether all is well, in one sentence and one colour."""
     if not state.sources:
         return "Nothing here yet: this server waits for its first source.", Tone.BUSY
@@ -115,7 +114,7 @@ def verdict(state: State, disk: Disk, kept: Sequence[Kept]) -> tuple[str, Tone]:
         return "The source is there; now register its tables.", Tone.BUSY
     if disk.is_scarce:
         return f"The disk is nearly full: {human.size(disk.free)} are free.", Tone.WARN
-    late = sum(each.keeping == Keeping.FAR_BEHIND for each in kept)
+    late = kept.counts.get(Keeping.FAR_BEHIND, 0)
     if late:
         count = human.plural(late, "table is", "tables are")
         return f"{count} more than one run behind schedule.", Tone.WARN
