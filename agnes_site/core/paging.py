@@ -8,6 +8,8 @@ from django.db.models import Model, QuerySet
 from ninja import Schema
 from pydantic import Field
 
+# What every database can count to.
+LARGEST_OFFSET = 2**31
 Row = TypeVar("Row", bound=Model)
 
 
@@ -17,7 +19,9 @@ class Paging(Schema):
     limit: int | None = Field(
         None, ge=1, le=10_000, description="How many at most; all of them if unset."
     )
-    offset: int = Field(0, ge=0, le=2**31, description="How many to leave out at the beginning.")
+    offset: int = Field(
+        0, ge=0, le=LARGEST_OFFSET, description="How many to leave out at the beginning."
+    )
 
     def of(self, found: QuerySet[Row]) -> list[Row]:
         """Return the rows of this page."""

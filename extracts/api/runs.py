@@ -19,6 +19,7 @@ from pydantic import ConfigDict, Field
 from access.auth import AuthedRequest
 from access.services import audit
 from agnes_site.core.errors import ConflictError, InvalidInputError, NotFoundError
+from agnes_site.core.paging import LARGEST_OFFSET
 from catalog.connectors import QueryMode
 from catalog.models import Table
 from catalog.services import registry
@@ -115,7 +116,9 @@ class RunsIn(Schema):
     """Which runs to list."""
 
     limit: int = Field(50, description="How many; at least 1, at most 500.")
-    offset: int = Field(0, ge=0, description="How many to leave out at the beginning.")
+    offset: int = Field(
+        0, ge=0, le=LARGEST_OFFSET, description="How many to leave out at the beginning."
+    )
     id: list[UUID] = Field(
         default_factory=list, max_length=100, description="Only these; may be given several times."
     )

@@ -13,6 +13,7 @@ from ninja.responses import Status
 from pydantic import ConfigDict, Field
 
 from access.auth import AuthedRequest
+from agnes_site.core.paging import LARGEST_OFFSET
 from catalog import connectors
 from catalog.api.secrets import SecretIn, SecretOut, shown
 from catalog.models import Source
@@ -77,7 +78,7 @@ class PageIn(Schema):
     """Which page."""
 
     limit: int = Field(100, ge=1, le=500, description="How many.")
-    offset: int = Field(0, ge=0, description="How many to leave out before.")
+    offset: int = Field(0, ge=0, le=LARGEST_OFFSET, description="How many to leave out before.")
 
 
 class SourceFields(Schema):

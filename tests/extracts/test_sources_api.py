@@ -42,6 +42,12 @@ class TestSources:
 
         assert (len(found["sources"]), found["count"]) == (5, 20)
 
+    @pytest.mark.parametrize("path", ["admin/sources", "runs"])
+    def test_are_counted_no_further_than_a_database_can(self, admin_api, path):
+        response = admin_api.get(f"/api/{path}?offset={10**20}")
+
+        assert (response.status_code, response.json()["code"]) == (422, "request_invalid")
+
     def test_are_refused_with_the_problem_named(self, admin_api):
         body = {"name": "shop", "source_type": "files", "config": {"folder": "relative"}}
 
