@@ -26,21 +26,20 @@ from tests.extracts.connectors.postgres_server import PASSWORD, Server
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[Server]:
+def server() -> Iterator[Server]:
     """A server that speaks German, with a locale that was made for it."""
-    folder = tmp_path_factory.mktemp("locales")
     if not shutil.which("localedef") or not Path("/usr/share/i18n/locales/de_DE").exists():
         pytest.skip("the definitions of locales are not installed")
-    subprocess.run(
-        ["localedef", "-i", "de_DE", "-f", "UTF-8", str(folder / "de_DE.UTF-8")], check=True
-    )
-    for each in (folder, *folder.parents[:3], *folder.rglob("*")):
-        each.chmod(each.stat().st_mode | 0o555)
     with (
         pytest.MonkeyPatch.context() as patched,
         postgres_server.running() as server,
     ):
-        patched.setenv("LOCPATH", str(folder))
+        # Where the user of the server can read it.
+        locales = server.folder / "locales"
+        locales.mkdir(mode=0o755)
+        locale = str(locales / "de_DE.UTF-8")
+        subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", locale], check=True)
+        patched.setenv("LOCPATH", str(locales))
         server.control("restart")
         try:
             server.execute("ALTER SYSTEM SET lc_messages = 'de_DE.UTF-8'")
