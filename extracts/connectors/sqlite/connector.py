@@ -2,70 +2,33 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import ClassVar, cast
-
-import pyarrow as pa
+from typing import cast
 
 from agnes_site.core import human
-from catalog.connectors import (
-    Attach,
-    Capability,
-    ColumnSpec,
-    Connector,
-    ExtractRequest,
-    ExtractResult,
-    Health,
-    Output,
-    QueryMode,
-    Settings,
-    SyncStrategy,
-    TableRequest,
-    TableSpec,
-)
+from catalog.connectors import Attach, ColumnSpec, Health, Settings, TableRequest, TableSpec
+from extracts.connectors.database.connector import DatabaseConnector
 from extracts.connectors.database.errors import SourceUnreachableError
-from extracts.connectors.database.extracting import extract
-from extracts.connectors.database.plan import Plan
-from extracts.connectors.database.relation import Relation, typed
-from extracts.connectors.database.settings import DatabaseTable
+from extracts.connectors.database.relation import Relation
 from extracts.connectors.reach.paths import allowed_path
 from extracts.connectors.sqlite import catalog
 from extracts.connectors.sqlite.connection import Sqlite, connected
 from extracts.connectors.sqlite.settings import SqliteConfig
 
 
-class SqliteConnector(Connector):
+class SqliteConnector(DatabaseConnector[Sqlite]):
     """Tables, views and queries of one file of SQLite, read from one snapshot each run."""
 
     source_type = "sqlite"
     display_name = "SQLite"
     aliases = frozenset({"sqlite3"})
-    query_modes = frozenset({QueryMode.LOCAL, QueryMode.MATERIALIZED, QueryMode.REMOTE})
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {
-            Capability.DISCOVER,
-            Capability.PREVIEW,
-            Capability.EXTRACT,
-            Capability.RUN_SQL,
-            Capability.CHECK_QUERY,
-            Capability.REMOTE_ATTACH,
-        }
-    )
-    sync_strategies = frozenset({SyncStrategy.FULL_REFRESH, SyncStrategy.INCREMENTAL})
-    incremental_needs = ("primary_key", "incremental_column")
     config_schema = SqliteConfig
-    table_schema = DatabaseTable
-
-    def __init__(self, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._now = now
 
     def test(self, config: Settings, secrets: Mapping[str, str]) -> Health:
         """Open the file and count its tables."""
-        with self._connection(config) as upstream:
+        with self.asked(config, secrets) as upstream:
             tables = len(catalog.table_names(upstream))
         listed = human.plural(tables, "table or view", "tables and views")
         return Health(
@@ -75,34 +38,14 @@ class SqliteConnector(Connector):
 
     def discover(self, config: Settings, secrets: Mapping[str, str]) -> Iterator[TableSpec]:
         """Yield the tables and views."""
-        with self._connection(config) as upstream:
+        with self.asked(config, secrets) as upstream:
             yield from catalog.offered(upstream)
-
-    def preview(
-        self, config: Settings, secrets: Mapping[str, str], table: TableRequest, rows: int
-    ) -> pa.Table:
-        """Return some rows as they would be extracted."""
-        with self._connection(config) as upstream:
-            relation = _relation(upstream, table)
-            return typed(upstream.rows(relation, limit=rows), relation).read_all()
-
-    def extract(
-        self, config: Settings, secrets: Mapping[str, str], request: ExtractRequest, out: Output
-    ) -> ExtractResult:
-        """Bring a table in full, or merge what changed in it."""
-        return self._bring(config, request, out)
-
-    def run_sql(
-        self, config: Settings, secrets: Mapping[str, str], request: ExtractRequest, out: Output
-    ) -> ExtractResult:
-        """Run the table's query in SQLite and bring all that it gives."""
-        return self._bring(config, request, out)
 
     def check_query(
         self, config: Settings, secrets: Mapping[str, str], sql: str
     ) -> tuple[ColumnSpec, ...]:
         """Let SQLite prepare a query and try it on a few rows, and return its columns."""
-        with self._connection(config) as upstream:
+        with self.asked(config, secrets) as upstream:
             relation = catalog.query_relation(upstream, sql, sample=1)
         return tuple(column.spec for column in relation.columns)
 
@@ -110,12 +53,21 @@ class SqliteConnector(Connector):
         """Say which file is attached."""
         return Attach(alias="sqlite", extension="sqlite", url=str(self._path(config)))
 
-    def _bring(self, config: Settings, request: ExtractRequest, out: Output) -> ExtractResult:
-        table, path = request.table, self._path(config)
-        with connected(cast("SqliteConfig", config), path, out.scratch) as upstream:
-            relation = _relation(upstream, table)
-            plan = Plan(upstream=upstream, relation=relation, table=table, now=self._now())
-            return extract(plan, request, out)
+    def opened(
+        self, config: Settings, secrets: Mapping[str, str], scratch: Path
+    ) -> AbstractContextManager[Sqlite]:
+        """Open the file and begin the transaction."""
+        return connected(cast("SqliteConfig", config), self._path(config), scratch)
+
+    def table_relation(
+        self, upstream: Sqlite, table: TableRequest, as_text: tuple[str, ...]
+    ) -> Relation:
+        """Return a table or view of the file."""
+        return catalog.table_relation(upstream, table.source_table, as_text=as_text)
+
+    def query_relation(self, upstream: Sqlite, sql: str, as_text: tuple[str, ...]) -> Relation:
+        """Return what a query gives."""
+        return catalog.query_relation(upstream, sql, as_text=as_text)
 
     def _path(self, config: Settings) -> Path:
         path = allowed_path(cast("SqliteConfig", config).path, self.reach)
@@ -124,19 +76,3 @@ class SqliteConnector(Connector):
                 f"There is no file {path}.", hint="Check the path of the database in the source."
             )
         return path
-
-    @contextmanager
-    def _connection(self, config: Settings) -> Iterator[Sqlite]:
-        path = self._path(config)
-        with (
-            tempfile.TemporaryDirectory() as scratch,
-            connected(cast("SqliteConfig", config), path, Path(scratch)) as upstream,
-        ):
-            yield upstream
-
-
-def _relation(upstream: Sqlite, table: TableRequest) -> Relation:
-    as_text = cast("DatabaseTable", table.options).as_text
-    if table.source_query:
-        return catalog.query_relation(upstream, table.source_query, as_text=as_text)
-    return catalog.table_relation(upstream, table.source_table, as_text=as_text)
