@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from heapq import nlargest
 
 from django.urls import reverse
@@ -58,13 +59,20 @@ def _stalest(kept: Kept) -> SafeString:
         [
             markup.link(reverse("admin:catalog_table_change", args=[table.pk]), table.name),
             _schedule(table),
-            markup.when(table.last_success_at),
-            markup.when(table.current_version.created_at if table.current_version else None),
+            markup.when(table.last_success_at if kept.late else _newest_data(table)),
         ]
         for table in stalest(kept)
     ]
-    first = "Furthest behind" if kept.late else "Oldest data"
-    return markup.grid([first, "Schedule", "Last success", "Last new data"], rows)
+    headers = (
+        ["Furthest behind", "Schedule", "Last success"]
+        if kept.late
+        else ["Oldest data", "Schedule", "Last new data"]
+    )
+    return markup.grid(headers, rows)
+
+
+def _newest_data(table: Table) -> datetime | None:
+    return table.current_version.created_at if table.current_version else None
 
 
 def _schedule(table: Table) -> SafeString:
