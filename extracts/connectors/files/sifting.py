@@ -18,6 +18,7 @@ from extracts.connectors.files.text_types import ColumnType
 from extracts.engine.kernels import pc
 
 _TEXT = "agnes_text"
+_ROWS_AT_ONCE = 16 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ class Sifter:
         rows = self._table(batch.columns)
         try:
             return self._typed(rows)
-        except duckdb.Error as error:
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
             if not is_about_data(error):
                 raise
         bad = self._bad(rows)
@@ -75,7 +76,9 @@ class Sifter:
     def _typed(self, rows: pa.Table) -> pa.Table:
         self._connection.register(_TEXT, rows)
         query = f"SELECT {self._cast} FROM {_TEXT}"  # noqa: S608  quoted
-        return self._as_json(self._connection.execute(query).to_arrow_table())
+        # DuckDB keeps memory of each result that it hands over as a table, none of a stream.
+        typed = self._connection.execute(query).to_arrow_reader(_ROWS_AT_ONCE).read_all()
+        return self._as_json(typed)
 
     def _as_json(self, rows: pa.Table) -> pa.Table:
         """Say which columns of text are JSON: DuckDB hands them over as text."""
