@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import subprocess
 import sys
 
@@ -25,11 +26,12 @@ MEASURED = (
 )
 
 
-def measured(folder, name: str) -> tuple[str, int]:
+def measured(folder, name: str, **environ: str) -> tuple[str, int]:
     """Return what another process says of a file, and the memory (MiB) that it took."""
     told = subprocess.run(
         [sys.executable, "-c", MEASURED, str(folder), name],
         cwd=REPOSITORY, check=True, capture_output=True, text=True,
+        env={**os.environ, **environ},
     ).stdout.splitlines()  # fmt: skip
     return "\n".join(told[:-1]), int(told[-1])
 
@@ -122,3 +124,21 @@ class TestContent:
         (folder / "t.csv").write_text("id,t\n1,=cmd|' /C calc'!A0\n")
 
         assert extracted("t.csv").rows == [{"id": 1, "t": "=cmd|' /C calc'!A0"}]
+
+
+class TestManyRows:
+    @pytest.mark.slow
+    @pytest.mark.timeout(300)
+    def test_that_are_read_with_care_take_the_memory_of_a_few(self, folder):
+        with (folder / "t.csv").open("w", encoding="utf-16") as file:
+            file.write("id,jméno,a,b,c,d,e,f,g,h\n")
+            for n in range(1_200_000):
+                file.write(f"{n},žluťoučký kůň {n % 977},{n / 7:.2f},2026-01-02,x,{n},y,z,text,Ž\n")
+
+        # As the processes of runs have it, which give memory back sparingly.
+        told, mebibytes = measured(
+            folder, "t.csv", ARROW_DEFAULT_MEMORY_POOL="system", MALLOC_ARENA_MAX="2"
+        )
+
+        assert told == "1200000"
+        assert mebibytes <= 256
