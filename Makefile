@@ -49,8 +49,9 @@ fix: $(INSTALLED) ## Format, and mend what lint can mend by itself
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: $(INSTALLED) ## Write docs/reference from the code
+docs: $(INSTALLED) ## Write docs/reference from the code and from the marks of the tests
 	@$(BIN)/python manage.py write_reference
+	@$(BIN)/python -m tests.hostile
 
 lock: $(INSTALLED) ## Write requirements/*.txt from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/client.txt

@@ -11,6 +11,7 @@ from agnes_site.core import slugs
 TAKEN = st.sets(st.sampled_from(["orders", "orders_2", "t_1", "unnamed", "con", "a" * 64]))
 
 
+@pytest.mark.hostile(16)
 class TestSlug:
     @pytest.mark.parametrize("name", ["a", "_", "Orders", "ORDERS_2024", "x" * 64, "com", "con1"])
     def test_keeps_what_is_one(self, name):
@@ -51,6 +52,7 @@ class TestSlug:
         assert slugs.slug(once) == once
 
 
+@pytest.mark.hostile(16)
 class TestIsSlug:
     @pytest.mark.parametrize(
         "name",

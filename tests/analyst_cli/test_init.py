@@ -41,6 +41,7 @@ class TestInit:
         answer = agnes("query", "SELECT sum(amount)::INT AS s FROM orders", "--json")
         assert json.loads(answer.stdout) == [{"s": 30}]
 
+    @pytest.mark.hostile(49)
     def test_stores_the_token_for_the_user_alone(self, init, config, server):
         init()
 
@@ -148,6 +149,7 @@ class TestInit:
         assert list(folder.glob("*.bak.*")) == []
 
     @pytest.mark.parametrize("name", [n for n in failpoints.NAMES if n.startswith("init.")])
+    @pytest.mark.hostile(40)
     def test_that_is_killed_can_be_repeated(self, agnes, server, folder, spawn, name):
         args = ["init", "--server", server.url, "--token", TOKEN]
         killed = spawn(*args, AGNES_FAILPOINT=name)

@@ -12,6 +12,7 @@ from analyst_cli.sql import quote_identifier, quote_literal
 from analyst_cli.transport import is_same_server
 
 
+@pytest.mark.hostile(16)
 class TestIsSingleSegment:
     @given(st.text())
     def test_is_never_true_of_a_path(self, name):
@@ -24,6 +25,7 @@ class TestIsSingleSegment:
         assert is_single_segment(name)
 
 
+@pytest.mark.hostile(15)
 class TestQuoting:
     @given(st.text(min_size=1).filter(lambda text: "\0" not in text))
     def test_leaves_no_way_out(self, text):
@@ -61,6 +63,7 @@ class TestTable:
 
         assert text == "-- 1 --\nid    1\ntext  " + "x" * 50
 
+    @pytest.mark.hostile(15)
     def test_shows_nothing_that_steers_a_terminal(self):
         text = output.table(["a"], [["\x1b[31mred\nline"]])
 

@@ -234,6 +234,7 @@ class TestAliases:
         assert rows("SHOW TABLES") == [("customers",), ("new_name",), ("orders",)]
 
 
+@pytest.mark.hostile(46)
 class TestRevokedTable:
     def test_is_gone_after_the_next_pull_and_nothing_else_is(self, agnes, rows, server, workspace):
         agnes("pull")
@@ -275,6 +276,7 @@ class TestRevokedTable:
         assert rows("FROM orders") == [(2,)]
 
 
+@pytest.mark.hostile(45)
 class TestHealing:
     """The server answers 304, and the files are not what they were."""
 
@@ -398,6 +400,7 @@ class TestDryRun:
         assert server.downloads() == []
 
 
+@pytest.mark.hostile(16)
 class TestHostileManifest:
     @pytest.mark.parametrize(
         "name",
@@ -461,6 +464,7 @@ class TestHostileManifest:
         assert result.exit_code == 1
         assert rows("SELECT count(*) FROM orders") == [(3,)]
 
+    @pytest.mark.hostile(48)
     def test_may_be_that_of_a_server_without_parts(self, agnes, rows, server):
         def older(tables):
             for entry in tables.values():
@@ -489,6 +493,7 @@ class TestHostileManifest:
         assert rows("SELECT count(*) FROM orders") == [(3,)]
 
 
+@pytest.mark.hostile(42)
 class TestReaderOfTheLastDatabase:
     def test_goes_on_reading_the_files_it_was_opened_with(self, agnes, server, workspace):
         agnes("pull")

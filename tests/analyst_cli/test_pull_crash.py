@@ -54,6 +54,7 @@ def first(signed_in, workspace, agnes, server):
     del server.tables["gone"]
 
 
+@pytest.mark.hostile(40)
 class TestPullThatIsKilled:
     @pytest.mark.parametrize("name", [n for n in failpoints.NAMES if n.startswith("pull.")])
     @pytest.mark.usefixtures("first")
@@ -120,6 +121,7 @@ class TestPullThatIsKilled:
         assert not list((workspace / "user" / "duckdb").glob("*.new*"))
 
 
+@pytest.mark.hostile(42)
 class TestTwoPulls:
     def test_take_turns(self, rows, server, spawn):
         server.fail("orders", agnes_server.slow(1))
@@ -148,6 +150,7 @@ class TestTwoPulls:
         assert "Error: Another `agnes pull` has held this workspace" in errors
 
 
+@pytest.mark.hostile(40)
 class TestPullThatIsInterrupted:
     def test_ends_at_once_and_says_so(self, agnes, rows, server, spawn):
         server.fail("orders", agnes_server.slow(20))
@@ -167,6 +170,7 @@ class TestPullThatIsInterrupted:
         assert contents(rows) == {"orders": [(3,)], "customers": [(2,)]}
 
 
+@pytest.mark.hostile(42)
 class TestQueryDuringPulls:
     def test_sees_one_generation_at_a_time(self, agnes, server, spawn):
         def publish(number):

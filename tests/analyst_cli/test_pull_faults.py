@@ -37,6 +37,7 @@ def good_copy(signed_in, workspace, agnes, server):
     server.publish("orders", "SELECT 'second' AS version")
 
 
+@pytest.mark.hostile(43)
 class TestWrongContent:
     @pytest.mark.parametrize(
         ("fault", "code"),
@@ -89,6 +90,7 @@ class TestWrongContent:
         assert json.loads(results[1].stdout)["bytes_downloaded"] == 0
 
 
+@pytest.mark.hostile(43)
 class TestBrokenConnection:
     @pytest.mark.usefixtures("transport")
     def test_continues_where_it_stopped(self, agnes, rows, server):
@@ -178,6 +180,7 @@ class TestBrokenConnection:
         assert rows("SHOW TABLES") == [("customers",)]
 
     @pytest.mark.usefixtures("transport")
+    @pytest.mark.hostile(47)
     def test_is_named_when_there_is_no_server(self, agnes, monkeypatch):
         monkeypatch.setenv("AGNES_SERVER", "http://127.0.0.1:9")
 
@@ -189,6 +192,7 @@ class TestBrokenConnection:
         assert "Traceback" not in result.output
 
 
+@pytest.mark.hostile(43)
 class TestRedirect:
     @pytest.fixture
     def elsewhere(self, tmp_path):
@@ -259,6 +263,7 @@ class TestNetrc:
         assert result.exit_code == 0, result.output
 
 
+@pytest.mark.hostile(48)
 class TestServerThatWantsANewerClient:
     def test_ends_with_2(self, agnes, server):
         server.headers["X-Agnes-Min-Version"] = "99.0"
@@ -275,6 +280,7 @@ class TestServerThatWantsANewerClient:
         assert agnes("pull").exit_code == 0
 
 
+@pytest.mark.hostile(41)
 class TestDisk:
     def test_that_is_too_small_is_noticed_before_the_first_byte(self, agnes, server):
         def huge(tables):
@@ -343,6 +349,7 @@ class TestDisk:
         assert "Traceback" not in result.stderr
 
 
+@pytest.mark.hostile(41)
 class TestTargetThatCannotBeReplaced:
     def test_is_an_error_of_that_table_only(self, agnes, rows, workspace):
         (workspace / "server" / "parquet" / "orders.parquet" / "mine").mkdir(parents=True)

@@ -129,6 +129,7 @@ class TestLimit:
         assert result.stdout == "range\n1999\n1998\n"
 
 
+@pytest.mark.hostile(21)
 class TestJson:
     def test_is_exact(self, agnes):
         (row,) = json.loads(agnes("query", KINDS, "--json").stdout)
@@ -287,6 +288,7 @@ class TestQueryThatFails:
         assert "hint: Run `agnes pull`" in result.stderr
 
 
+@pytest.mark.hostile(46)
 class TestOwnTables:
     @pytest.fixture
     def own(self, workspace):

@@ -30,6 +30,7 @@ def path_of(model) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
 
 
+@pytest.mark.hostile(59)
 class TestEachList:
     @each_list
     def test_takes_few_queries_for_a_full_page(self, pages, model):

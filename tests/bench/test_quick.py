@@ -70,6 +70,7 @@ class TestPage:
 
 
 @pytest.mark.slow
+@pytest.mark.hostile(59)
 class TestQuickRun:
     @pytest.mark.parametrize("name", [name for name in NAMES if name != "install"])
     def test_measures_and_finds_the_results_right(self, name):

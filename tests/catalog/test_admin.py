@@ -468,6 +468,7 @@ class TestEachPage:
 
         assert client.get(list_of(model)).status_code in (302, 403)
 
+    @pytest.mark.hostile(15)
     def test_escapes_foreign_names(self, pages):
         table = TableFactory(display_name="<script>alert(1)</script>")
         held(table, "<img src=x onerror=alert(2)>")

@@ -312,6 +312,7 @@ class TestCsv:
         assert (plan.changes, plan.problems) == ((), ())
         assert plan.unchanged > 0
 
+    @pytest.mark.hostile(18)
     def test_runs_nothing_in_a_spreadsheet(self, company):
         text = exchange.write(as_format=Format.CSV, kind="tables")
 

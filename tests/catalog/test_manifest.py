@@ -231,6 +231,7 @@ class TestStrangers:
         assert response["X-Request-Id"] == body["request_id"]
 
 
+@pytest.mark.hostile(55)
 class TestManifestDuringAPublish:
     @pytest.mark.parametrize("asked", ["catalog_table", "catalog_tablepart"])
     def test_lists_the_files_of_the_version_it_names(self, api, analyst, grant, asked):

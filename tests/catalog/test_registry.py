@@ -43,6 +43,7 @@ class TestRace:
         assert not Table.objects.filter(name="orders").exists()
 
 
+@pytest.mark.hostile(16)
 class TestNames:
     @pytest.mark.parametrize("name", ["orders", "Orders", "_x", "A1", "a" * 64])
     def test_that_can_be_slugs_stay_as_they_are(self, register, name):

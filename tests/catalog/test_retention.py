@@ -71,6 +71,7 @@ class TestThinOut:
         assert (long.versions.count(), short.versions.count()) == (3, 1)
 
 
+@pytest.mark.hostile(55)
 class TestCollectGarbage:
     @pytest.fixture
     def table(self, layout, db):

@@ -202,6 +202,7 @@ class TestIncrementalTable:
         assert Run.objects.get().is_full
 
 
+@pytest.mark.hostile(52)
 class TestFullDisk:
     @pytest.fixture
     def layout(self, small_disk, settings):

@@ -13,6 +13,7 @@ from extracts.services.leases import LeaseTakenError, lease, leases
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.hostile(50)
 class TestLease:
     def test_has_one_holder(self):
         with (

@@ -94,6 +94,7 @@ class TestRequestRun:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("rung")
+@pytest.mark.hostile(50)
 class TestClaim:
     def test_gives_the_run_to_one_worker_only(self):
         run, _ = runs.request_run(table=TableFactory(), by=None)
@@ -187,6 +188,7 @@ class TestHolding:
 
 
 @pytest.mark.django_db
+@pytest.mark.hostile(50)
 class TestSweep:
     def test_rings_for_an_abandoned_run(self, rung, django_capture_on_commit_callbacks):
         run, _ = runs.request_run(table=TableFactory(), by=None)

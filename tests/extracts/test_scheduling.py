@@ -140,6 +140,7 @@ class TestStartDue:
         assert [(slot - START).total_seconds() / 60 for slot in slots] == [10, 20, 30, 40, 50]
         assert slots[0] < Table.objects.get(pk=table.pk).last_success_at
 
+    @pytest.mark.hostile(50)
     def test_waits_for_the_clock_that_was_put_back(self, clock):
         table = _table(schedule="every 1h", last=START)
         clock.move_to(START - timedelta(days=2))
@@ -406,6 +407,7 @@ def test_a_look_that_comes_between_takes_nothing_twice():
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="its transactions wait for each other")
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.hostile(50)
 def test_two_looks_at_once_make_one_run_of_a_slot():
     for number in range(20):
         _table("daily 07:00", name=f"shared_{number}", last=START - timedelta(days=1))

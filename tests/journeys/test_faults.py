@@ -59,6 +59,7 @@ def _stored(installation: Installation) -> list[str]:
     return sorted(path.name for path in (installation.data / "store").rglob("*.parquet"))
 
 
+@pytest.mark.hostile(50)
 class TestWorkerKilled:
     @pytest.mark.parametrize(
         "failpoint",

@@ -136,6 +136,7 @@ def _pending(exchange: recording.Exchange) -> list[pending_054.Pending]:
     return [entry for entry in pending_054.PENDING if entry.covers(exchange)]
 
 
+@pytest.mark.hostile(48)
 class TestRecordedTraffic:
     def test_is_answered_as_it_was_but_for_what_is_listed(self, replay, exchanges):
         outcomes = replay.play(exchanges)

@@ -177,6 +177,7 @@ class TestExtractingPlainParquet:
 
         assert (part.key, part.rows) == ("", 2)
 
+    @pytest.mark.hostile(17)
     def test_copies_a_damaged_page_as_it_is(self, folder, produce, extract):
         path = folder / "data/orders.parquet"
         damaged = bytearray(path.read_bytes())
@@ -188,6 +189,7 @@ class TestExtractingPlainParquet:
 
         assert part.path.read_bytes() == damaged
 
+    @pytest.mark.hostile(17)
     def test_names_a_file_that_is_no_parquet(self, folder, produce, extract):
         produce(orders=ORDERS)
         (folder / "data/orders.parquet").write_bytes(b"damaged")
@@ -307,6 +309,7 @@ class TestEvaluating:
             "SELECT 1 + (SELECT count(*) FROM read_csv('/etc/passwd', header = false)) AS n",
         ],
     )
+    @pytest.mark.hostile(20)
     def test_refuses_what_lies_outside_of_the_folder(
         self, folder, produce, extract, tmp_path, query
     ):
@@ -400,6 +403,7 @@ def _evaluators():
 
 
 @pytest.mark.skipif(landlock.abi() == 0, reason="this kernel has no Landlock")
+@pytest.mark.hostile(20)
 class TestTheWallOfTheEvaluator:
     def test_holds_where_duckdb_has_none(self, folder, tmp_path):
         (tmp_path / "secret").write_text("secret")
@@ -452,6 +456,7 @@ class TestPreview:
         assert [table.num_rows for table in tables] == [1, 1]
 
 
+@pytest.mark.hostile(20)
 class TestOpenedInside:
     def test_yields_the_file_that_was_checked_whatever_happens_to_its_name(self, folder, tmp_path):
         (tmp_path / "secret").write_text("secret")

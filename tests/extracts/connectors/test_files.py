@@ -258,6 +258,7 @@ class TestCsv:
 
         assert rows == [{"column_1": 1, "column_2": "x"}, {"column_1": 2, "column_2": "y"}]
 
+    @pytest.mark.hostile(18)
     def test_may_have_a_header_only(self, folder):
         (folder / "t.csv").write_text("a,b\n")
 
@@ -383,6 +384,7 @@ class TestParquet:
         with pytest.raises(PartsDifferError, match=r"2\.parquet"):
             extract(folder, "*.parquet")
 
+    @pytest.mark.hostile(17)
     def test_with_a_flipped_bit_is_refused(self, folder):
         path = folder / "t.parquet"
         pq.write_table(pa.table({"id": range(5000)}), path, write_page_checksum=True)
@@ -432,6 +434,7 @@ class TestPrimaryKey:
             extract(folder, "t.csv", key=("nope",))
 
 
+@pytest.mark.hostile(20)
 class TestSourceTable:
     @pytest.mark.parametrize("name", ["../secret.csv", "/etc/passwd", "a/../../x.csv", "", "a\0b"])
     def test_stays_below_the_folder(self, folder, name):
@@ -574,6 +577,7 @@ class TestRealData:
         assert found[:3] == theirs[:3]
         assert found[0] == part.rows == 336_776
 
+    @pytest.mark.hostile(21)
     def test_of_the_weather_keep_nulls_and_time_zone(self, tmp_path):
         folder = self.copied(tmp_path, "weather.csv.gz")
 

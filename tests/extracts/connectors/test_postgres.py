@@ -168,6 +168,7 @@ def test_tells_what_the_database_says_of_columns(
     assert result.descriptions == {"n": "Boxes."}
 
 
+@pytest.mark.hostile(15)
 def test_takes_names_of_any_kind(connector, config, secrets, server, schema, tmp_path):
     name = """x") OR 1=1 --'"{}%s\\"""
     quoted = '"' + name.replace('"', '""') + '"'

@@ -227,6 +227,7 @@ def test_ends_a_query_that_takes_too_long(connector, server, tmp_path):
     assert time.monotonic() - before < 10
 
 
+@pytest.mark.hostile(53)
 def test_calls_a_restart_in_the_middle_worth_another_try(connector, server, tmp_path):
     server.execute(
         "CREATE OR REPLACE VIEW endless AS SELECT n, pg_sleep(0.001)::text AS slept "

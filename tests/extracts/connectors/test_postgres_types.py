@@ -133,6 +133,7 @@ def test_reads_generated_columns(values):
         ("time", "'24:00'", "24:00:00"),
     ],
 )
+@pytest.mark.hostile(21)
 def test_names_the_column_whose_value_does_not_fit(values, kind, given, told):
     with pytest.raises(ValueUnreadableError) as caught:
         values(kind, "NULL", given)

@@ -194,6 +194,7 @@ def test_sorts_as_bytes_whatever_the_collation(bring, execute):
     assert [row[1] for row in bring(request("t", primary_key=("n",)))[1]] == ["1", "9", "10"]
 
 
+@pytest.mark.hostile(15)
 def test_takes_names_of_any_kind(bring, execute):
     name = """x") OR 1=1 --'{}"""
     quoted = '"' + name.replace('"', '""') + '"'
@@ -321,6 +322,7 @@ def follow(connector, config, tmp_path):
     return run
 
 
+@pytest.mark.hostile(53)
 def test_follows_changes_and_compares_keys(execute, follow):
     execute("""
         CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, at TIMESTAMP);

@@ -49,6 +49,7 @@ class TestCandidate:
             candidate.copy(tmp_path / "page.parquet")
 
     @pytest.mark.parametrize("key", ["../x", "a/b", "a\\b", ".hidden", "end.", "a b", "x" * 200])
+    @pytest.mark.hostile(16)
     def test_refuses_keys_that_are_no_file_names(self, candidate, key):
         with pytest.raises(PartKeyError):
             candidate.write(rows(1), key=key)

@@ -90,6 +90,7 @@ class TestDataFileName:
         assert name == "orders/0-..___x.parquet"
 
 
+@pytest.mark.hostile(16)
 class TestExtractTable:
     @pytest.mark.parametrize("name", ["../orders", "", "a b", "con"])
     def test_refuses_a_name_that_is_no_slug(self, name, tmp_path):
@@ -278,6 +279,7 @@ class TestRegenerating:
         assert ask(folder / "extract.duckdb", "FROM orders") == [(3,)]
 
 
+@pytest.mark.hostile(20)
 class TestForeignFilesInOurFolder:
     def test_are_moved_aside_and_named(self, folder, store):
         write_extract(folder, [table("orders", store()), table("split", store(), store())])
@@ -489,6 +491,7 @@ class TestReadExtract:
         assert [column.name for column in found.columns] == ["id", "letter", "month"]
         assert found.needs_evaluation
 
+    @pytest.mark.hostile(20)
     def test_takes_no_file_from_outside_its_folder_for_its_own(self, foreign, tmp_path):
         write_parquet(tmp_path / "outside.parquet")
         path = foreign(META)
@@ -559,6 +562,7 @@ class TestReadExtract:
         assert [found.name for found in extract.tables] == ["people"]
         assert extract.skipped == ()
 
+    @pytest.mark.hostile(21)
     def test_survives_counts_that_no_database_has(self, foreign):
         path = foreign(
             "CREATE TABLE _meta (table_name VARCHAR, rows UBIGINT, size_bytes INTEGER)",
@@ -570,6 +574,7 @@ class TestReadExtract:
 
         assert (found.rows, found.size_bytes) == (2**63 - 1, 0)
 
+    @pytest.mark.hostile(21)
     def test_survives_dates_that_python_has_not(self, foreign):
         path = foreign(
             META,
@@ -587,6 +592,7 @@ class TestReadExtract:
 
         assert [found.name for found in read_extract(path).tables] == ["good"]
 
+    @pytest.mark.hostile(20)
     def test_evaluates_nothing_that_lies_outside(self, foreign, tmp_path):
         (tmp_path / "secret.csv").write_text("table_name\ngood\n")
         path = foreign(
@@ -624,6 +630,7 @@ class TestReadExtract:
         with pytest.raises(ExtractDamagedError):
             read_extract(path)
 
+    @pytest.mark.hostile(20)
     def test_refuses_a_missing_file_and_a_link(self, foreign, tmp_path):
         path = foreign(META)
         (tmp_path / "link.duckdb").symlink_to(path)
@@ -633,6 +640,7 @@ class TestReadExtract:
         with pytest.raises(ExtractDamagedError):
             read_extract(tmp_path / "link.duckdb")
 
+    @pytest.mark.hostile(48)
     def test_tells_a_newer_storage_format_from_damage(self, foreign):
         path = foreign(META)
         path.write_bytes(of_storage_version(path.read_bytes(), 99))

@@ -92,6 +92,7 @@ def test_knows_the_order_of_every_type_of_key(kind, keys):
     assert found.column("key").combine_chunks() == everything.column("key").combine_chunks()
 
 
+@pytest.mark.hostile(21)
 def test_merges_times_that_python_cannot_hold():
     far = pa.array([-(2**62), 0, 2**63 - 1], pa.int64()).cast(pa.timestamp("us"))
     current = pa.table({"at": far, "n": [1, 2, 3]})

@@ -181,6 +181,7 @@ class TestWhatCannotBeShown:
         assert ask(folder, "FROM orders") == [(1,)]
 
 
+@pytest.mark.hostile(55)
 class TestGenerations:
     def test_are_numbered_and_linked_relatively(self, folder, stored):
         renewed = renew(folder, changed=[source("crm", orders=stored(1))])

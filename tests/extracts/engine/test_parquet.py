@@ -262,6 +262,7 @@ class TestRowGroups:
         assert rowgroups.row_sizes(batch.slice(1)).to_pylist() == sizes[1:]
 
 
+@pytest.mark.hostile(15)
 class TestColumns:
     @pytest.mark.parametrize(
         ("names", "said"),

@@ -99,6 +99,7 @@ class TestRun:
         assert caught.value.code == "memory_exceeded"
 
     @pytest.mark.parametrize("function", ["fill_disk", "spill"])
+    @pytest.mark.hostile(52)
     def test_says_so_when_the_disk_is_full(self, function, tmp_path):
         with pytest.raises(process.ChildFailedError) as caught:
             _run(function, arguments={"folder": str(tmp_path)})

@@ -58,6 +58,7 @@ def flipped(path: Path, place: int, *, bit: int = 0) -> Path:
     return damaged
 
 
+@pytest.mark.hostile(17)
 class TestValidate:
     def test_describes_what_it_read(self, orders):
         part = validate(orders, expected_rows=200, key="2025-01")
@@ -190,12 +191,14 @@ class TestValidate:
         with pytest.raises(DamagedFileError, match="statistics of column 'id'"):
             validate(orders, expected_rows=200)
 
+    @pytest.mark.hostile(15)
     def test_refuses_a_column_whose_name_was_damaged(self, orders):
         place = orders.read_bytes().index(b"\x05label") + 1
 
         with pytest.raises(DamagedFileError):
             validate(flipped(orders, place), expected_rows=200)
 
+    @pytest.mark.hostile(15)
     def test_refuses_foreign_files_with_unusable_columns(self, tmp_path):
         pq.write_table(pa.table([[1], [2]], names=["a", "A"]), tmp_path / "t.parquet")
 
@@ -244,6 +247,7 @@ def columns(**types: str) -> tuple[ColumnSpec, ...]:
     return tuple(ColumnSpec(name=name, type=kind) for name, kind in types.items())
 
 
+@pytest.mark.hostile(53)
 class TestCompareSchemas:
     def test_says_what_changed(self):
         drift = compare_schemas(

@@ -79,6 +79,7 @@ class TestCheckedKeys:
             rows.read_all()
 
 
+@pytest.mark.hostile(21)
 def test_duckdb_sorts_nan_and_null_last():
     with duckdb.connect() as connection:
         rows = connection.execute(

@@ -42,6 +42,7 @@ class TestEncoding:
 
         assert extracted("t.csv").rows == [{"id": 1, "t": "žába"}]
 
+    @pytest.mark.hostile(18)
     def test_that_is_mixed_is_refused_with_row_and_column(self, folder, extracted):
         (folder / "t.csv").write_bytes("id,t\n1,žába\n".encode() + "2,žába\n".encode("cp1250"))
 
@@ -255,6 +256,7 @@ class TestSigns:
         assert [tuple(row.values()) for row in found.rows] == rows
 
 
+@pytest.mark.hostile(15)
 class TestNames:
     def test_that_cannot_be_used_become_others_and_the_run_says_so(self, folder, extracted):
         header = 'id,ID,,"a\nb",x\u202ey,' + "l" * 10_000 + ",ID_2\n"

@@ -183,6 +183,7 @@ class TestSheets:
             extracted("t.xlsx", sheet=sheet)
 
 
+@pytest.mark.hostile(19)
 class TestHostile:
     @pytest.mark.parametrize(
         ("content", "said"),

@@ -42,6 +42,7 @@ def one_line(size: int) -> bytes:
     return gzip.compress(b"id,t\n1,") + chunk * (size // 10_000_000) + gzip.compress(b"\n2,b\n")
 
 
+@pytest.mark.hostile(18)
 class TestLongLine:
     @pytest.mark.parametrize(
         "size", [50_000_000, pytest.param(1_000_000_000, marks=pytest.mark.slow)]
@@ -70,6 +71,7 @@ class TestLongLine:
             extracted("t.csv")
 
 
+@pytest.mark.hostile(18)
 class TestColumns:
     def test_a_million_are_refused(self, folder, extracted):
         (folder / "t.csv").write_text(",".join(["a"] * 900_000) + "\n")
@@ -90,6 +92,7 @@ class TestColumns:
         assert told == "2000"
 
 
+@pytest.mark.hostile(18)
 class TestContent:
     @pytest.mark.parametrize(
         ("content", "said"),

@@ -201,6 +201,7 @@ class TestExtract:
         assert "canary" not in said
 
 
+@pytest.mark.hostile(53)
 class TestDownload:
     def test_goes_on_where_a_connection_ended(self, downloads, tmp_path):
         asked: list[str] = []

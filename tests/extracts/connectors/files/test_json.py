@@ -208,6 +208,7 @@ class TestHostile:
         assert [row["a"] for row in found.rows] == ["x", "y"]
         assert found.rejected.rows == 1
 
+    @pytest.mark.hostile(15)
     def test_names_become_usable(self, folder, extracted):
         (folder / "t.json").write_text('[{"": 1, "x\\") OR 1=1 --": 2, "a\\u0000b": 3, "A": 4}]')
 

@@ -96,6 +96,7 @@ class TestEntries:
             with pytest.raises(SourceFilesMissingError):
                 location.entries(name)
 
+    @pytest.mark.hostile(20)
     def test_pass_over_links_that_lead_out_and_say_so(self, folder, location, tmp_path):
         write(folder, "x/a.csv", "x/b.csv")
         write(tmp_path, "secret.csv")
@@ -154,6 +155,7 @@ class TestListed:
             LocalLocation(folder, Reach(roots=(tmp_path / "other",)))
 
 
+@pytest.mark.hostile(20)
 class TestFetched:
     @pytest.mark.timeout(5)
     def test_refuses_a_pipe_and_a_device_without_waiting(self, folder, location, tmp_path):

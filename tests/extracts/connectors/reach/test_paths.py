@@ -25,6 +25,7 @@ def root(tmp_path) -> Path:
     return folder
 
 
+@pytest.mark.hostile(20)
 class TestAllowedPath:
     def test_follows_links_that_stay_below_a_root(self, root):
         (root / "latest.csv").symlink_to("orders.csv")
@@ -82,6 +83,7 @@ class TestAllowedPath:
             allowed_path(root / "orders.csv", Reach())
 
 
+@pytest.mark.hostile(20)
 class TestOpened:
     def test_gives_the_file_whatever_happens_to_its_name(self, root):
         with opened(root / "orders.csv", Reach(roots=(root,))) as descriptor:
