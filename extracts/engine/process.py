@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -107,7 +106,7 @@ def run(job: Job, *, progress: Progress, should_stop: Callable[[], bool] = lambd
         child: int | None = None
         try:
             while True:
-                if not select.select([connection], [], [], _POLL_SECONDS)[0]:
+                if not channel.wait(_POLL_SECONDS):
                     _check(deadline, should_stop)
                     continue
                 message = channel.receive()

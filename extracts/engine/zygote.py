@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import resource
+import select
 import signal
 import socket
 import sys
@@ -28,6 +29,7 @@ from extracts.engine import failures
 from extracts.engine.scrubbing import Scrubber, ScrubbingFormatter
 
 _PR_SET_PDEATHSIG = 1
+_CHUNK_BYTES = 1024 * 1024
 # What of a result is meant for people.
 _TEXTS = ("message", "details", "notes")
 
@@ -37,19 +39,46 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
-        self._reader = connection.makefile("rb")
+        self._received = bytearray()
+        self._is_over = False
 
     def send(self, message: dict[str, Any]) -> None:
         """Send one message."""
         self.connection.sendall(json.dumps(message, default=str).encode() + b"\n")
 
+    def wait(self, seconds: float) -> bool:
+        """Take what arrives within ``seconds``; say whether :meth:`receive` returns at once.
+
+        Half a message is kept and does not make anybody wait for its other half.
+        """
+        if self._has_message() or self._is_over:
+            return True
+        if not select.select([self.connection], [], [], seconds)[0]:
+            return False
+        self._take()
+        return self._has_message() or self._is_over
+
     def receive(self) -> dict[str, Any] | None:
         """Return the next message, or ``None`` when the other side is gone."""
-        line = self._reader.readline()
-        if not line.endswith(b"\n"):
+        while not self._has_message() and not self._is_over:
+            self._take()
+        if not self._has_message():
             return None
+        line, _, rest = self._received.partition(b"\n")
+        self._received = rest
         message: dict[str, Any] = json.loads(line)
         return message
+
+    def _has_message(self) -> bool:
+        return b"\n" in self._received
+
+    def _take(self) -> None:
+        try:
+            taken = self.connection.recv(_CHUNK_BYTES)
+        except ConnectionResetError:
+            taken = b""
+        self._received += taken
+        self._is_over = not taken
 
 
 def main(control_descriptor: int, preload: list[str]) -> None:

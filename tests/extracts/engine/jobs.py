@@ -70,6 +70,14 @@ def sleep(arguments, report):
     time.sleep(60)
 
 
+def stop_in_the_middle_of_an_answer(arguments, report):
+    report("sleeping", message=str(os.getpid()))
+    held = [cell.cell_contents for cell in report.__closure__]
+    (channel,) = (each for each in held if type(each).__name__ == "Channel")
+    channel.connection.sendall(b'{"result": "half of')
+    time.sleep(60)
+
+
 def environment(arguments, report):
     return {
         "variables": dict(os.environ),

@@ -106,23 +106,25 @@ class TestRun:
 
         assert (caught.value.code, caught.value.status) == ("storage_full", 507)
 
-    def test_ends_a_child_that_takes_too_long(self):
+    @pytest.mark.parametrize("function", ["sleep", "stop_in_the_middle_of_an_answer"])
+    def test_ends_a_child_that_takes_too_long(self, function):
         seen = []
 
         with pytest.raises(process.ChildTimeoutError):
             _run(
-                "sleep", timeout_seconds=5,
+                function, timeout_seconds=5,
                 progress=lambda phase, **rest: seen.append(rest["message"]),
             )  # fmt: skip
 
         _wait_until_gone(int(seen[0]))
 
-    def test_ends_a_child_that_is_no_longer_wanted(self):
+    @pytest.mark.parametrize("function", ["sleep", "stop_in_the_middle_of_an_answer"])
+    def test_ends_a_child_that_is_no_longer_wanted(self, function):
         seen = []
 
         with pytest.raises(process.ChildStoppedError):
             _run(
-                "sleep", should_stop=lambda: bool(seen),
+                function, should_stop=lambda: bool(seen),
                 progress=lambda phase, **rest: seen.append(rest["message"]),
             )  # fmt: skip
 
