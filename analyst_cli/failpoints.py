@@ -13,7 +13,10 @@ from analyst_cli import environment
 
 # What exists, in the order of `agnes init` and `agnes pull`. A new durable step adds its line.
 NAMES = (
+    "init.server_saved",
     "init.settings_saved",
+    "init.guide_kept",
+    "init.guide_written",
     "init.files_written",
     "pull.locked",
     "pull.manifest_read",
@@ -22,8 +25,10 @@ NAMES = (
     "pull.state_opened",
     "pull.file_replaced",
     "pull.files_linked",
+    "pull.foreign_kept",
     "pull.database_written",
     "pull.database_switched",
+    "pull.revoked",
     "pull.pruned",
     "pull.state_written",
     "init.completed",

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from analyst_cli import environment
 from analyst_cli.errors import CliError, NotSignedInError, UsageError
+from analyst_cli.failpoints import failpoint
 from analyst_cli.files import read_json, write_json
 
 
@@ -84,6 +85,7 @@ def save(*, server: str, token: str, email: str) -> None:
     folder = config_dir()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_json(folder / "config.json", {"server": server})
+    failpoint("init.server_saved")
     kept = {"access_token": token, "email": email, "server": server}
     write_json(folder / "token.json", kept, mode=0o600)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 from analyst_cli import VERSION
 from analyst_cli.client import AgnesClient, NotAgnesError
 from analyst_cli.errors import CliError
-from analyst_cli.files import write_json, write_text
+from analyst_cli.failpoints import failpoint
+from analyst_cli.files import sync_folder, write_json, write_text
 from analyst_cli.workspace import Workspace
 
 GUIDE = """\
@@ -72,7 +74,9 @@ def write_guides(workspace: Workspace, client: AgnesClient) -> list[Path]:
         copy = _set_aside(path, text, now=now)
         if copy is not None:
             copies.append(copy)
+            failpoint("init.guide_kept")
         write_text(path, text)
+        failpoint("init.guide_written")
     return copies
 
 
@@ -87,17 +91,25 @@ def complete(workspace: Workspace, *, server: str) -> None:
 
 
 def _set_aside(path: Path, text: str, *, now: datetime) -> Path | None:
-    """Copy a file that is about to change; an older copy is never overwritten."""
+    """Return a copy of a file that is about to change; an older copy is never overwritten."""
     try:
         present = path.read_bytes()
     except FileNotFoundError:
         return None
     if present == text.encode():
         return None
+    for copy in sorted(path.parent.glob(f"{path.name}.bak.*")):
+        if copy.is_file() and copy.read_bytes() == present:
+            return copy  # whoever made it was ended before the file changed
     copy, number = path.with_name(f"{path.name}.bak.{now:%Y%m%dT%H%M%SZ}"), 2
     while copy.exists():
         copy = path.with_name(f"{path.name}.bak.{now:%Y%m%dT%H%M%SZ}-{number}")
         number += 1
-    with copy.open("xb") as file:
+    beside = path.with_name(f".{path.name}.bak.new")
+    with beside.open("wb") as file:
         file.write(present)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.rename(copy)
+    sync_folder(path.parent)
     return copy

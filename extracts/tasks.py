@@ -9,6 +9,7 @@ from celery.contrib.django.task import DjangoTask
 from django.conf import settings
 from django.utils import timezone
 
+from agnes_site.core.failpoints import failpoint
 from catalog.services import retention
 from extracts.services import (
     extraction,
@@ -30,6 +31,7 @@ def execute_run(run_id: str) -> None:
         run = runs.claim(UUID(run_id), worker=runs.worker_name())
     except runs.RunNotClaimedError:
         return
+    failpoint("run.claimed")
     extraction.execute(run)
 
 
@@ -61,11 +63,13 @@ def collect_garbage() -> None:
     questions.forget_old()
     config = settings.CONFIG
     try:
-        with leases.lease("garbage"):
+        with leases.lease("garbage") as held:
             retention.thin_out_all(kept=config.kept_versions)
+            held.check("garbage")
             retention.collect_garbage(
                 store=settings.LAYOUT.store, older_than_seconds=config.kept_file_seconds
             )
+            held.check("garbage")
             rejected.sweep()
     except leases.LeaseTakenError:
         return

@@ -321,11 +321,14 @@ class Config(BaseModel):
         ge=0,
     )
     failpoint: str = setting(
-        "", "For tests: end the process with SIGKILL at this named step.", env="AGNES_FAILPOINT"
+        "",
+        "For tests: end the process with SIGKILL at these named steps, comma separated.",
+        env="AGNES_FAILPOINT",
     )
     failpoint_once: Path | None = setting(
         None,
-        "For tests: file that is made when the failpoint ends a process; it then stays off.",
+        "For tests: folder for a file of the name of each failpoint that has ended a process; it "
+        "then stays off.",
         env="AGNES_FAILPOINT_ONCE",
     )
 

@@ -1,7 +1,7 @@
 """Named points between durable steps at which a test may end the process.
 
 Each step that leaves something on disk or in the database is followed by a failpoint.
-Normally one costs a dictionary look-up. When ``AGNES_FAILPOINT`` names it, the process is
+Normally one costs a look into an empty set. When ``AGNES_FAILPOINT`` names it, the process is
 killed there with SIGKILL, as a power cut would: no clean-up code runs.
 """
 
@@ -13,48 +13,72 @@ from pathlib import Path
 
 # What exists, in the order of the way of a table. A new durable step adds its line here.
 NAMES = (
+    "secrets.key_made",
+    "import.applied",
+    "scan.source_adopted",
+    "scan.table_registered",
+    "scan.remembered",
+    "run.requested",
+    "run.claimed",
     "extract.part_written",
     "extract.candidate_written",
     "publish.validated",
+    "publish.part_stored",
+    "publish.combined_stored",
+    "publish.rejected_kept",
     "publish.stored",
-    "publish.before_commit",
     "publish.committed",
+    "publish.staging_removed",
+    "run.finished",
+    "remote.kept",
+    "regenerate.links_announced",
+    "regenerate.foreign_set_aside",
     "regenerate.data_linked",
     "regenerate.extract_written",
+    "regenerate.hash_recorded",
     "regenerate.extract_replaced",
+    "regenerate.links_removed",
     "regenerate.recorded",
+    "regenerate.folder_removed",
     "rebuild.copied",
     "rebuild.written",
     "rebuild.switched",
+    "rebuild.swept",
     "rebuild.recorded",
     "retention.versions_deleted",
     "retention.file_deleted",
+    "retention.rejected_deleted",
     "rotation.key_added",
     "rotation.secret_renewed",
+    "rotation.keys_dropped",
 )
 
-_armed: str = ""
-_once_marker: Path | None = None
+_armed: frozenset[str] = frozenset()
+_markers: Path | None = None
 
 
-def arm(name: str, *, once: Path | None = None) -> None:
-    """Make the failpoint ``name`` end the process; with ``once``, unless that file exists.
+def arm(names: str, *, once: Path | None = None) -> None:
+    """Make the failpoints ``names``, comma separated, end the process.
+
+    With ``once`` each does so unless a file of its name is in that folder, and makes it first.
 
     Raises:
         ValueError: there is no such failpoint.
     """
-    global _armed, _once_marker
-    if name and name not in NAMES:
-        raise ValueError(f"There is no failpoint {name!r}.")
-    _armed, _once_marker = name, once
+    global _armed, _markers
+    given = frozenset(name.strip() for name in names.split(",") if name.strip())
+    if unknown := given.difference(NAMES):
+        raise ValueError(f"There is no failpoint {sorted(unknown)[0]!r}.")
+    _armed, _markers = given, once
 
 
 def failpoint(name: str) -> None:
     """End the process here if the failpoint ``name`` is armed."""
-    if _armed != name:
+    if name not in _armed:
         return
-    if _once_marker is not None:
-        if _once_marker.exists():
+    if _markers is not None:
+        try:
+            (_markers / name).touch(exist_ok=False)
+        except FileExistsError:
             return
-        _once_marker.touch()
     os.kill(os.getpid(), signal.SIGKILL)

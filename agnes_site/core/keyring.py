@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from agnes_site.core.errors import ConfigurationError, ConflictError
+from agnes_site.core.failpoints import failpoint
 from agnes_site.core.storage import locked, write_private
 
 _KEY_BYTES = 32
@@ -126,6 +127,7 @@ class KeyRing:
             if not keys:
                 keys = [_Key(secrets.token_bytes(_KEY_BYTES))]
                 self._write(keys)
+                failpoint("secrets.key_made")
         return keys
 
     def _keys(self) -> list[_Key]:

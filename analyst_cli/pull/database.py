@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,14 +45,23 @@ def build(workspace: Workspace, *, tables: dict[str, InstalledTable], number: in
 
 
 def keep_foreign(workspace: Workspace, state: State) -> Path | None:
-    """Move a database aside that holds tables which no pull made; return where it is."""
+    """Keep a database that holds tables which no pull made, aside; return where.
+
+    It stays in place as well, for whoever asks before the new one is there.
+    """
     if stamp(workspace.database) in ([], state.database_stamp):
         return None
     if not _has_tables(workspace.database):
         return None
     now = datetime.now(tz=UTC)
     aside = workspace.database.with_name(f"analytics-{now:%Y%m%dT%H%M%S}.duckdb")
-    workspace.database.rename(aside)
+    for kept in aside.parent.glob("analytics-*.duckdb"):
+        if kept.samefile(workspace.database):
+            return kept
+    try:
+        os.link(workspace.database, aside)
+    except OSError:  # a file system without hard links
+        workspace.database.rename(aside)
     return aside
 
 

@@ -63,6 +63,7 @@ def install(
     if problems:
         after.complete_etag = ""
     generation.drop_files(workspace, set(revoked) - spared)
+    failpoint("pull.revoked")
     _prune_files(workspace, [path for path in _stale_paths(after) if path not in spared])
     after.files = {path: file for path, file in after.files.items() if path in spared}
     _sweep_staging(workspace, unfinished)
@@ -97,6 +98,7 @@ def switch(
     failpoint("pull.files_linked")
     aside = database.keep_foreign(workspace, known)
     if aside is not None:
+        failpoint("pull.foreign_kept")
         note(f"The local database held tables of yours; it is kept as {aside.name}.")
     problems = database.build(workspace, tables=state.tables, number=state.generation)
     for problem in problems:

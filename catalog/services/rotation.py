@@ -49,6 +49,7 @@ def rotate(*, by: User | None = None, keeps_old: bool = False) -> Rotation:
             ]
         failpoint("rotation.secret_renewed")
     dropped = () if keeps_old or ring.is_given else _drop_unused()
+    failpoint("rotation.keys_dropped")
     done = Rotation(key_id=key_id, renewed=renewed, dropped=dropped, unreadable=tuple(unreadable))
     audit.record(
         action="secrets.rotate", resource="secrets", actor=by,

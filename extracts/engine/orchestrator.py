@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,16 +120,19 @@ def renew(
     changed: Sequence[SourceViews],
     gone: Sequence[str] = (),
     from_scratch: bool = False,
+    before_step: Callable[[], None] = lambda: None,
 ) -> Renewed:
     """Put a generation in force in which the sources ``changed`` are as given and ``gone`` absent.
 
     Every other source stays as it is, unless ``from_scratch``: then ``changed`` is everything.
     Without an earlier generation it starts empty and says so. A table that cannot be shown is
     left out and never stops the others. One caller at a time; safe to repeat after a crash.
+    ``before_step`` is called before whatever others could notice, and may raise to end it there.
 
     Raises:
         AnalyticsDamagedError: the generation in force cannot be read.
     """
+    before_step()
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder)
     previous = current(folder)
@@ -142,11 +145,17 @@ def renew(
         shutil.copyfile(base, beside)
     failpoint("rebuild.copied")
     left_out = _write(beside, changed=changed, gone=gone)
-    beside.rename(path)
+    before_step()
+    # A generation in force never changes: the name has to be free.
+    path.hardlink_to(beside)
+    beside.unlink()
     failpoint("rebuild.written")
+    before_step()
     _switch(folder, path)
     failpoint("rebuild.switched")
+    before_step()
     _remove_generations_except(folder, [path, previous])
+    failpoint("rebuild.swept")
     return Renewed(
         path=path, generation=generation, started_empty=base is None, left_out=tuple(left_out)
     )

@@ -9,11 +9,13 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.utils import timezone
 
 from agnes_site.core import human
 from agnes_site.core.config import Config
 from agnes_site.core.errors import AgnesError, ConflictError
+from agnes_site.core.failpoints import failpoint
 from agnes_site.core.storage import (
     Layout,
     as_database_error,
@@ -80,6 +82,7 @@ def execute(run: Run) -> None:
             runs.fail(holding, as_database_error(error) or unforeseen)
             raise
         finally:
+            failpoint("run.finished")
             runs.ring_next(run.source)
 
 
@@ -122,15 +125,19 @@ def _extract(holding: Holding) -> None:
             holding.note(note)
         if answer["is_unchanged"]:
             holding.note("Nothing new at the source.")
+            if run.table.current_version and run.table.current_version.run_id != run.pk:
+                rejected.forget(run)
             _succeed(holding, run.table, outcome=RunOutcome.UNREAD)
             return
         holding.check()
         holding.progress("publish", message="Storing and publishing.")
         candidate = _candidate(answer)
         version, is_new = publication.publish(table=run.table, run=run, candidate=candidate)
-        set_aside = _keep_rejected(holding, answer["rejected"])
     finally:
         remove_folder(folder)
+    failpoint("publish.staging_removed")
+    if set_aside := rejected.count(run):
+        holding.note(f"Set aside {human.plural(set_aside, 'row')} that could not be read.")
     holding.note(
         f"Published version {version.number}: {version.rows:,} rows, {version.bytes:,} bytes."
         if is_new
@@ -140,7 +147,7 @@ def _extract(holding: Holding) -> None:
         regeneration.request(run.source)
     run.table.refresh_from_db()
     outcome = RunOutcome.NEW if is_new else RunOutcome.SAME
-    _succeed(holding, run.table, outcome=outcome, set_aside=set_aside)
+    _succeed(holding, run.table, outcome=outcome)
 
 
 def _is_paused(run: Run, table: Table) -> bool:
@@ -149,16 +156,8 @@ def _is_paused(run: Run, table: Table) -> bool:
     return by_itself and (table.is_paused or table.source.is_paused)
 
 
-def _keep_rejected(holding: Holding, given: Mapping[str, Any] | None) -> int:
-    """Keep the rows that the connector set aside; return how many there are."""
-    if given is None:
-        return 0
-    rejected.keep(holding.run, Path(given["path"]))
-    holding.note(f"Set aside {human.plural(given['rows'], 'row')} that could not be read.")
-    return int(given["rows"])
-
-
-def _succeed(holding: Holding, table: Table, *, outcome: RunOutcome, set_aside: int = 0) -> None:
+@transaction.atomic
+def _succeed(holding: Holding, table: Table, *, outcome: RunOutcome) -> None:
     publication.end_hold(table)
     version = table.current_version
     is_ours = holding.finish(
@@ -166,7 +165,8 @@ def _succeed(holding: Holding, table: Table, *, outcome: RunOutcome, set_aside: 
         rows=version.rows if version else 0,
         bytes=version.bytes if version else 0,
         version_number=version.number if version else None,
-        rejected_rows=set_aside,
+        # Also of an attempt before this one, which had published when it was ended.
+        rejected_rows=rejected.count(holding.run),
         outcome=outcome,
     )
     if is_ours:
@@ -274,12 +274,14 @@ def failpoint_of(config: Config) -> Mapping[str, str]:
 
 def _candidate(answer: Mapping[str, Any]) -> Candidate:
     combined = answer["combined"]
+    set_aside = answer["rejected"]
     return Candidate(
         parts=[_part(part) for part in answer["parts"]],
         removed_parts=answer["removed_parts"],
         is_complete=answer["is_complete"],
         state=answer["state"],
         combined=_part(combined) if combined else None,
+        rejected=Path(set_aside["path"]) if set_aside else None,
     )
 
 

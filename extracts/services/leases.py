@@ -1,4 +1,8 @@
-"""Leases: the right to work on something that is not a run, until a time."""
+"""Leases: the right to work on something that is not a run, until a time.
+
+Who was silent for longer than that is not alone any more, and has to ask before each step that
+others see.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import time
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -26,8 +31,35 @@ class LeaseTakenError(ConflictError):
     hint = "Try again in a moment."
 
 
+@dataclass(frozen=True)
+class Held:
+    """Leases in the hands of this process."""
+
+    names: frozenset[str]
+    holder: str
+
+    def ours(self) -> frozenset[str]:
+        """Return those that nobody else has taken over.
+
+        Inside of a transaction nobody can before it ends.
+        """
+        mine = Lease.objects.filter(name__in=self.names, holder=self.holder).order_by("name")
+        if transaction.get_connection().in_atomic_block:
+            mine = mine.select_for_update()
+        return frozenset(mine.values_list("name", flat=True))
+
+    def check(self, name: str) -> None:
+        """Go on only while nobody else has taken over the lease ``name``.
+
+        Raises:
+            LeaseTakenError: somebody has.
+        """
+        if not Lease.objects.filter(name=name, holder=self.holder).exists():
+            raise LeaseTakenError(f"{name} was taken over while this process was silent.")
+
+
 @contextmanager
-def lease(name: str, *, wait_seconds: float = 0) -> Iterator[None]:
+def lease(name: str, *, wait_seconds: float = 0) -> Iterator[Held]:
     """Hold the lease ``name`` while the block runs.
 
     It is kept by a heartbeat: when this process is killed, it is free after a moment.
@@ -38,8 +70,8 @@ def lease(name: str, *, wait_seconds: float = 0) -> Iterator[None]:
     deadline = time.monotonic() + wait_seconds
     while True:
         with leases([name]) as held:
-            if held:
-                yield
+            if held.names:
+                yield held
                 return
         if time.monotonic() >= deadline:
             raise LeaseTakenError(f"{name} is being worked on.")
@@ -47,15 +79,15 @@ def lease(name: str, *, wait_seconds: float = 0) -> Iterator[None]:
 
 
 @contextmanager
-def leases(names: Collection[str]) -> Iterator[frozenset[str]]:
-    """Hold those of several leases that are free, while the block runs; yield their names."""
+def leases(names: Collection[str]) -> Iterator[Held]:
+    """Hold those of several leases that are free, while the block runs."""
     # What this holder writes is its own: a process may hold leases for more than one reason.
     holder = f"{worker_name()}:{uuid.uuid4().hex}"
-    held = _take(names, holder)
-    if not held:
+    held = Held(_take(names, holder), holder)
+    if not held.names:
         yield held
         return
-    mine = Lease.objects.filter(name__in=held, holder=holder)
+    mine = Lease.objects.filter(name__in=held.names, holder=holder)
     try:
         with beating(
             lambda: bool(mine.update(until=_end())),

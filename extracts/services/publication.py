@@ -19,6 +19,7 @@ from catalog.services import incidents, versions
 from catalog.services.versions import Combined, Committed, Draft, Proposal, StoredPart
 from extracts.engine import publish as engine
 from extracts.models import Run
+from extracts.services import rejected
 
 
 class NoPartsError(InvalidInputError):
@@ -37,6 +38,7 @@ class Candidate:
     is_complete: bool
     state: Mapping[str, Any]
     combined: engine.ValidatedPart | None = None
+    rejected: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,8 @@ def publish(*, table: Table, run: Run, candidate: Candidate) -> tuple[TableVersi
     """Store the parts of a candidate and make them the current version.
 
     Safe to repeat: the same parts are stored once and make no second version. Returns the
-    version and whether it is new.
+    version and whether it is new. The rows that the connector set aside are kept first: once
+    there is a version, the next attempt may find nothing new at the source.
 
     Raises:
         NoPartsError: nothing would be left of the table.
@@ -81,12 +84,11 @@ def publish_all(submissions: Sequence[Submission]) -> list[Committed | AgnesErro
         else:
             fencing = submission.run.fencing
             proposals.append(Proposal(table=submission.table, draft=draft, fencing=fencing))
-    failpoint("publish.stored")
     engine.make_durable(
         (layout.stored(sha256) for each in proposals for sha256 in each.draft.hashes),
         store=layout.store,
     )
-    failpoint("publish.before_commit")
+    failpoint("publish.stored")
     committed = versions.commit_all(proposals)
     failpoint("publish.committed")
     outcomes |= {each.table.pk: to for each, to in zip(proposals, committed, strict=True)}
@@ -104,11 +106,16 @@ def _draft(submission: Submission, *, store: Path) -> Draft:
     combined = None
     if candidate.combined is not None:
         engine.take_part(candidate.combined, store=store)
+        failpoint("publish.combined_stored")
         combined = Combined(
             sha256=candidate.combined.sha256,
             md5=candidate.combined.md5,
             bytes=candidate.combined.bytes,
         )
+    rejected.forget(submission.run)
+    if candidate.rejected is not None:
+        rejected.keep(submission.run, candidate.rejected)
+        failpoint("publish.rejected_kept")
     newest = candidate.parts[0] if candidate.parts else None
     return Draft(
         parts=everything,
@@ -148,6 +155,7 @@ def stored_paths(table: Table) -> list[tuple[str, Path]]:
 
 def _stored(store: Path, part: engine.ValidatedPart) -> StoredPart:
     engine.take_part(part, store=store)
+    failpoint("publish.part_stored")
     return StoredPart(
         key=part.key, sha256=part.sha256, md5=part.md5, bytes=part.bytes, rows=part.rows,
         min_key=part.order_min, max_key=part.order_max,

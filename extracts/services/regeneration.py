@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
@@ -19,13 +20,14 @@ from catalog.models import IncidentKind, Source
 from catalog.services import incidents
 from extracts.engine import contract, orchestrator
 from extracts.engine.contract import PreparedExtract
-from extracts.engine.orchestrator import AnalyticsDamagedError, SourceViews
+from extracts.engine.orchestrator import AnalyticsDamagedError, Renewed, SourceViews
 from extracts.models import Run, RunKind, RunTrigger
 from extracts.services import faces, runs
-from extracts.services.leases import LeaseTakenError, lease, leases
+from extracts.services.leases import Held, LeaseTakenError, lease, leases
 
 # The newest files that we wrote: the one in place, and one that is about to be.
 _KEPT_HASHES = 4
+_ANALYTICS = "analytics"
 # Sources whose rows are read and written together.
 _AT_ONCE = 50
 
@@ -113,10 +115,14 @@ def _forget_deleted(layout: Layout) -> None:
                 # Asked again for this one: it may have been made since.
                 if folder.name not in _slugs():
                     contract.ExtractFolder(folder).remove()
-    with lease("analytics", wait_seconds=60), suppress(AnalyticsDamagedError):
+                    failpoint("regenerate.folder_removed")
+    with lease(_ANALYTICS, wait_seconds=60) as held, suppress(AnalyticsDamagedError):
         gone = orchestrator.shown_sources(layout.analytics) - _slugs()
         if gone:
-            orchestrator.renew(layout.analytics, changed=[], gone=sorted(gone))
+            renewed = orchestrator.renew(
+                layout.analytics, changed=[], gone=sorted(gone), before_step=_checking(held)
+            )
+            _record(layout, renewed, [], held)
 
 
 def _slugs() -> set[str]:
@@ -130,18 +136,18 @@ def _renew_extracts(
     failed: dict[str, AgnesError | OSError] = {}
     names = {f"source:{source.slug}": source for source in sources}
     with leases(names) as held:
-        failed |= _renew_held(layout, [names[name] for name in sorted(held)], progress)
-    for name in sorted(names.keys() - held):
+        failed |= _renew_held(layout, [names[name] for name in sorted(held.names)], progress, held)
+    for name in sorted(names.keys() - held.names):
         try:
-            with lease(name, wait_seconds=60):
-                failed |= _renew_held(layout, [names[name]], progress)
+            with lease(name, wait_seconds=60) as held:
+                failed |= _renew_held(layout, [names[name]], progress, held)
         except LeaseTakenError as error:
             failed[names[name].slug] = error
     return failed
 
 
 def _renew_held(
-    layout: Layout, sources: Sequence[Source], progress: Progress
+    layout: Layout, sources: Sequence[Source], progress: Progress, held: Held
 ) -> dict[str, AgnesError | OSError]:
     # Whoever held the leases before has changed what is recorded of the folders. One that is
     # gone by now has asked for a rebuild of its own.
@@ -152,29 +158,31 @@ def _renew_held(
     if not behind:
         return {}
     progress("regenerate", total=len(behind), message=_renewing(behind))
-    prepared, failed = _prepared(layout, behind)
+    prepared, failed = _prepared(layout, behind, held)
     # Recorded before the switch: a file of ours is never taken for a foreign one.
     for source, extract in prepared:
         source.extract_hashes = [*source.extract_hashes[1 - _KEPT_HASHES :], extract.sha256]
     Source.objects.bulk_update([source for source, _ in prepared], ["extract_hashes"])
-    shown = []
+    failpoint("regenerate.hash_recorded")
     for source, extract in prepared:
         try:
             extract.switch()
-        except OSError as error:
+        except (AgnesError, OSError) as error:
             failed[source.slug] = error
-        else:
-            source.extract_stamp = source.stamp
-            shown.append(source)
-    Source.objects.bulk_update(shown, ["extract_stamp"])
+    with transaction.atomic():
+        ours = held.ours()
+        for source, extract in prepared:
+            # Whoever is late may have switched last: then nobody says that it is up to date.
+            is_ours = f"source:{source.slug}" in ours and source.slug not in failed
+            is_shown = contract.extract_hash(_extract_file(layout, source)) == extract.sha256
+            source.extract_stamp = source.stamp if is_ours and is_shown else None
+        Source.objects.bulk_update([source for source, _ in prepared], ["extract_stamp"])
     failpoint("regenerate.recorded")
-    for source, extract in prepared:
-        _report_foreign(source, extract.moved_aside)
     return failed
 
 
 def _prepared(
-    layout: Layout, sources: Collection[Source]
+    layout: Layout, sources: Collection[Source], held: Held
 ) -> tuple[list[tuple[Source, PreparedExtract]], dict[str, AgnesError | OSError]]:
     """Write what each source shows beside what it has shown so far; return what failed, too."""
     prepared: list[tuple[Source, PreparedExtract]] = []
@@ -191,6 +199,8 @@ def _prepared(
                     remote=shown.attach,
                     own=frozenset(source.extract_hashes),
                     connection=connection,
+                    before_step=partial(held.check, f"source:{source.slug}"),
+                    on_foreign=partial(_report_foreign, source),
                 )
             except (AgnesError, OSError) as error:
                 failed[source.slug] = error
@@ -209,7 +219,7 @@ def _is_behind(layout: Layout, source: Source) -> bool:
 
 
 def _renew_analytics(layout: Layout, sources: Sequence[Source], progress: Progress) -> None:
-    with lease("analytics", wait_seconds=120):
+    with lease(_ANALYTICS, wait_seconds=120) as held:
         current = orchestrator.current(layout.analytics)
         wanted = [source.pk for source in sources]
         if current is None:
@@ -223,18 +233,35 @@ def _renew_analytics(layout: Layout, sources: Sequence[Source], progress: Progre
             return
         progress("views", total=len(behind), message="Renewing analytics/server.duckdb")
         try:
-            renewed = orchestrator.renew(layout.analytics, changed=_views(behind))
+            renewed = orchestrator.renew(
+                layout.analytics, changed=_views(behind), before_step=_checking(held)
+            )
         except AnalyticsDamagedError:
             behind = list(_shown_sources())
             renewed = orchestrator.renew(
-                layout.analytics, changed=_views(behind), from_scratch=True
-            )
+                layout.analytics, changed=_views(behind), from_scratch=True,
+                before_step=_checking(held),
+            )  # fmt: skip
         for left_out in renewed.left_out:
             progress("views", message=f"{left_out.name} is left out: {left_out.reason}")
-        for source in behind:
-            source.analytics_stamp = source.stamp
-        Source.objects.bulk_update(behind, ["analytics_stamp"], batch_size=_AT_ONCE)
-        failpoint("rebuild.recorded")
+        _record(layout, renewed, behind, held)
+
+
+def _record(layout: Layout, renewed: Renewed, shown: Sequence[Source], held: Held) -> None:
+    """Say which sources the new analytics file shows, unless others have worked on it."""
+    with transaction.atomic():
+        if held.ours() and orchestrator.current(layout.analytics) == renewed.path:
+            for source in shown:
+                source.analytics_stamp = source.stamp
+            Source.objects.bulk_update(shown, ["analytics_stamp"], batch_size=_AT_ONCE)
+        else:
+            # Whoever is late may have switched last: then nobody says that it is up to date.
+            Source.objects.update(analytics_stamp=None)
+    failpoint("rebuild.recorded")
+
+
+def _checking(held: Held) -> Callable[[], None]:
+    return partial(held.check, _ANALYTICS)
 
 
 def _views(sources: Sequence[Source]) -> list[SourceViews]:
@@ -271,10 +298,8 @@ def _extract_file(layout: Layout, source: Source) -> Path:
     return layout.extracts / source.slug / "extract.duckdb"
 
 
-def _report_foreign(source: Source, moved: Sequence[Path]) -> None:
-    if not moved:
-        return
-    names = ", ".join(path.name for path in moved[:5])
+def _report_foreign(source: Source, paths: Sequence[Path]) -> None:
+    names = ", ".join(path.name for path in paths[:5])
     incidents.open_incident(
         about=source,
         kind=IncidentKind.FOREIGN_FILE,

@@ -13,7 +13,8 @@ import orjson
 from django.conf import settings
 
 from agnes_site.core.errors import NotFoundError
-from agnes_site.core.storage import Layout
+from agnes_site.core.failpoints import failpoint
+from agnes_site.core.storage import Layout, fsync_file, fsync_folder
 from extracts.models import Run
 
 # Of each table, the files of so many runs are kept.
@@ -39,10 +40,26 @@ class RejectedRow:
 
 
 def keep(run: Run, path: Path) -> None:
-    """Move the file that a connector left into the care of the server."""
+    """Move the file that a connector left into the care of the server, durably."""
     place = place_of(run.pk)
     place.parent.mkdir(exist_ok=True)
+    fsync_file(path)
     path.replace(place)
+    fsync_folder(place.parent)
+
+
+def forget(run: Run) -> None:
+    """Remove what an attempt of this run kept which then was ended; there may be nothing."""
+    place_of(run.pk).unlink(missing_ok=True)
+
+
+def count(run: Run) -> int:
+    """Return how many rows this run set aside."""
+    try:
+        with opened(run) as file:
+            return sum(1 for _ in file)
+    except RejectedRowsGoneError:
+        return 0
 
 
 def place_of(run_id: UUID) -> Path:
@@ -81,6 +98,7 @@ def sweep() -> None:
     places = {path.stem: path for path in layout.quarantine.glob("*-*-*-*-*.ndjson")}
     for run_id in places.keys() - set(_kept(places.keys())):
         places[run_id].unlink(missing_ok=True)
+        failpoint("retention.rejected_deleted")
 
 
 def _kept(run_ids: Iterable[str]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from django.utils import timezone
 from pydantic import SecretStr
 
 from agnes_site.core.errors import AgnesError, UpstreamError
+from agnes_site.core.failpoints import failpoint
 from agnes_site.core.progress import Progress
 from catalog import connectors
 from catalog.connectors import Attach, Capability, ColumnSpec, QueryMode
@@ -55,8 +56,9 @@ def look(source: Source, *, progress: Progress) -> list[str]:
     try:
         seen = _ask(source, tables, progress)
     except AgnesError as error:
-        _keep_failure(known, wanted, now)
+        # First: once the failure is kept, the next look is some time away.
         incidents.open_incident(about=source, kind=IncidentKind.UNREACHABLE, error=error)
+        _keep_failure(known, wanted, now)
         unseen = [table.name for pk, table in tables.items() if str(pk) not in known.views]
         return [
             f"The remote tables of {source.slug} cannot be looked at: {error.message}",
@@ -64,6 +66,7 @@ def look(source: Source, *, progress: Progress) -> list[str]:
         ]
     incidents.close_incidents(about=source, kind=IncidentKind.UNREACHABLE)
     _keep(known, seen, wanted, now, tables)
+    failpoint("remote.kept")
     return [f"{tables[UUID(key)].name} is left out: {why}" for key, why in seen["missing"].items()]
 
 

@@ -25,6 +25,7 @@ from django.utils import timezone
 from access.models import User
 from access.services import audit
 from agnes_site.core.errors import AgnesError, ConflictError
+from agnes_site.core.failpoints import failpoint
 from agnes_site.core.heartbeat import beating
 from catalog.models import Source, Table
 from catalog.services.versions import take_fencing
@@ -117,6 +118,7 @@ def ring(run_ids: Iterable[UUID]) -> None:
     Run.objects.filter(pk__in=ids).update(rung_at=timezone.now())
 
     def send() -> None:
+        failpoint("run.requested")
         for run_id in ids:
             current_app.send_task(TASK, kwargs={"run_id": str(run_id)}, queue="runs")
 

@@ -13,10 +13,11 @@ from django.db import transaction
 from access.services import audit
 from agnes_site.core import slugs
 from agnes_site.core.errors import AgnesError, ConflictError
+from agnes_site.core.failpoints import failpoint
 from agnes_site.core.storage import Layout
 from catalog import connectors
 from catalog.connectors import QueryMode
-from catalog.models import IncidentKind, Source
+from catalog.models import IncidentKind, Source, Table
 from catalog.services import incidents, registry, secrets, sources
 from extracts.engine import contract, process
 from extracts.models import RunKind, RunState, RunTrigger
@@ -46,7 +47,10 @@ def scan() -> list[Source]:
         name = file.parent.name
         if not slugs.is_slug(name) or file.is_symlink() or file.parent.is_symlink():
             continue
-        source = known.get(name) or _adopt(file.parent)
+        source = known.get(name)
+        if source is None:
+            source = _adopt(file.parent)
+            failpoint("scan.source_adopted")
         if source is None:
             continue
         if not connectors.is_foreign(source.source_type):
@@ -144,14 +148,18 @@ def _register_shown(holding: Holding, source: Source) -> None:
     for spec in specs:
         if spec["source_table"] in offered:
             continue
-        if registry.find_name(spec["name"]) is not None:
+        found = registry.find_name(spec["name"])
+        if found is not None and not _is_shown_as(found.table, source, spec["source_table"]):
             taken.append(spec["name"])
+            continue
+        offered.add(spec["source_table"])
+        if found is not None:
             continue
         registry.register_table(
             source=source, name=spec["name"], by=None, source_table=spec["source_table"],
             description=spec["description"], query_mode=spec["query_mode"],
         )  # fmt: skip
-        offered.add(spec["source_table"])
+        failpoint("scan.table_registered")
         holding.note(f"Registered {spec['name']}; nobody may read it until it is granted.")
     incidents.close_incidents(about=source, kind=IncidentKind.UNREADABLE)
     if taken:
@@ -163,6 +171,12 @@ def _register_shown(holding: Holding, source: Source) -> None:
     _remember(source, extract=seen, offered=sorted(offered))
 
 
+def _is_shown_as(table: Table, source: Source, shown: str) -> bool:
+    """Say whether an earlier look, which was ended half-way, has registered this very table."""
+    return (table.source_id, table.source_table) == (source.pk, shown)
+
+
 def _remember(source: Source, **seen: Any) -> None:
     source.scan_state = {**source.scan_state, **seen}
     source.save(update_fields=["scan_state"])
+    failpoint("scan.remembered")

@@ -152,6 +152,8 @@ class TestInit:
     @pytest.mark.hostile(40)
     def test_that_is_killed_can_be_repeated(self, agnes, server, folder, spawn, name):
         args = ["init", "--server", server.url, "--token", TOKEN]
+        folder.mkdir(exist_ok=True)
+        (folder / "CLAUDE.md").write_text("mine")
         killed = spawn(*args, AGNES_FAILPOINT=name)
         killed.communicate(timeout=30)
 
@@ -160,7 +162,7 @@ class TestInit:
         assert killed.returncode == -signal.SIGKILL
         assert again.exit_code == (1 if name == "init.completed" else 0), again.output
         assert (folder / "CLAUDE.md").read_text() == WELCOME
-        assert list(folder.glob("*.bak.*")) == []
+        assert [copy.read_text() for copy in folder.glob("*.bak.*")] == ["mine"]
         assert agnes("query", "FROM orders").exit_code == 0
 
 

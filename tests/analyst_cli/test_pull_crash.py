@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 
+import duckdb
 import pytest
 
 from analyst_cli import failpoints
@@ -56,7 +57,10 @@ def first(signed_in, workspace, agnes, server):
 
 @pytest.mark.hostile(40)
 class TestPullThatIsKilled:
-    @pytest.mark.parametrize("name", [n for n in failpoints.NAMES if n.startswith("pull.")])
+    @pytest.mark.parametrize(
+        "name",
+        [n for n in failpoints.NAMES if n.startswith("pull.") and n != "pull.foreign_kept"],
+    )
     @pytest.mark.usefixtures("first")
     def test_leaves_one_generation_and_is_finished_by_the_next(
         self, agnes, rows, server, spawn, workspace, name
@@ -77,6 +81,25 @@ class TestPullThatIsKilled:
             "issues/1-b.parquet": server.tables["issues"].parts[1].content,
         }
         self._is_like_undisturbed(agnes, workspace)
+
+    @pytest.mark.usefixtures("first")
+    def test_keeps_tables_of_the_user_once_and_the_database_in_place(
+        self, agnes, rows, spawn, workspace
+    ):
+        folder = workspace / "user" / "duckdb"
+        with duckdb.connect(str(folder / "analytics.duckdb")) as connection:
+            connection.execute("CREATE TABLE mine AS SELECT 1 AS id")
+
+        spawn("pull", AGNES_FAILPOINT="pull.foreign_kept").communicate(timeout=30)
+        between = contents(rows)
+        healed = agnes("pull")
+
+        assert between == {**BEFORE, "mine": [(1,)]}
+        (kept,) = folder.glob("analytics-*.duckdb")
+        assert kept.name in healed.stderr
+        with duckdb.connect(str(kept), read_only=True) as connection:
+            assert connection.execute("FROM mine").fetchall() == [(1,)]
+        assert contents(rows) == AFTER
 
     @pytest.mark.parametrize(
         "name",

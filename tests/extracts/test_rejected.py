@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from access.models import AuditEvent
 from extracts.models import Run, RunOutcome, RunState
-from extracts.services import extraction, rejected, runs
+from extracts.services import extraction, publication, rejected, runs
 from tests.factories import SourceFactory, TableFactory
 
 HOSTILE = "<script>alert(1)</script>"
@@ -36,6 +38,22 @@ def extracted(table) -> Run:
     return Run.objects.get(pk=run.pk)
 
 
+def ended_after(table, monkeypatch, *, step: str = "publish.committed") -> Run:
+    """Return a run whose worker came to a step and is not heard of since."""
+
+    def end(name: str) -> None:
+        if name == step:
+            raise KeyboardInterrupt
+
+    run, _ = runs.request_run(table=table, by=None)
+    with monkeypatch.context() as patch:
+        patch.setattr(publication, "failpoint", end)
+        with pytest.raises(KeyboardInterrupt):
+            extraction.execute(runs.claim(run.pk, worker="test"))
+    Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    return run
+
+
 class TestRunThatSetsRowsAside:
     def test_publishes_the_others_and_says_how_many(self, table):
         run = extracted(table)
@@ -58,6 +76,25 @@ class TestRunThatSetsRowsAside:
         table.refresh_from_db()
         assert (run.state, run.error_code) == (RunState.FAILED, "bad_rows_too_many")
         assert table.current_version.number == 1
+        assert not rejected.place_of(run.pk).exists()
+
+    def test_loses_none_when_its_worker_is_killed_after_it_published(self, table, monkeypatch):
+        run = ended_after(table, monkeypatch)
+
+        extraction.execute(runs.claim(run.pk, worker="another"))
+
+        run.refresh_from_db()
+        assert (run.state, run.rows, run.rejected_rows) == (RunState.SUCCEEDED, 2, 2)
+        assert len(rejected.first_rows(run, limit=9)) == 2
+
+    def test_forgets_those_of_an_attempt_that_published_nothing(self, table, folder, monkeypatch):
+        run = ended_after(table, monkeypatch, step="publish.rejected_kept")
+        (folder / "orders.csv").write_text("id,amount\n1,10\n")
+
+        extraction.execute(runs.claim(run.pk, worker="another"))
+
+        run.refresh_from_db()
+        assert (run.state, run.rows, run.rejected_rows) == (RunState.SUCCEEDED, 1, 0)
         assert not rejected.place_of(run.pk).exists()
 
     def test_leaves_nothing_when_every_row_is_good(self, table, folder, layout):

@@ -61,55 +61,6 @@ def _stored(installation: Installation) -> list[str]:
 
 @pytest.mark.hostile(50)
 class TestWorkerKilled:
-    @pytest.mark.parametrize(
-        "failpoint",
-        ["publish.stored", "publish.before_commit", "publish.committed"],
-    )
-    def test_in_the_middle_of_a_publish_another_one_completes_it(
-        self, installation, tmp_path, failpoint
-    ):
-        marker = tmp_path / "killed"
-        installation.start_worker(AGNES_FAILPOINT=failpoint, AGNES_FAILPOINT_ONCE=str(marker))
-        installation.start_beat()
-
-        (run_id,) = installation.extract("orders")
-        run = installation.finished(run_id)
-
-        assert marker.exists(), "the worker was not killed"
-        assert (run["state"], run["version"], run["rows"]) == ("succeeded", 1, ROWS)
-        assert run["attempt"] == 2
-        assert _views(installation) == [("orders", ROWS)]
-        assert len(_stored(installation)) == 1
-
-    @pytest.mark.parametrize(
-        "failpoint",
-        [
-            "regenerate.data_linked",
-            "regenerate.extract_replaced",
-            "rebuild.copied",
-            "rebuild.written",
-            "rebuild.switched",
-        ],
-    )
-    def test_in_the_middle_of_a_rebuild_the_faces_are_right_afterwards(
-        self, installation, tmp_path, failpoint
-    ):
-        marker = tmp_path / "killed"
-        installation.start_worker(AGNES_FAILPOINT=failpoint, AGNES_FAILPOINT_ONCE=str(marker))
-        installation.start_beat()
-
-        (run_id,) = installation.extract("orders")
-        assert installation.finished(run_id)["state"] == "succeeded"
-
-        wait_until(marker.exists, seconds=30)
-        assert _views(installation) == [("orders", ROWS)]
-        extract = installation.data / "extracts" / "shop" / "extract.duckdb"
-        wait_until(extract.exists, seconds=60)
-        with duckdb.connect(str(extract), read_only=True) as connection:
-            assert connection.execute("SELECT table_name, rows FROM _meta").fetchall() == [
-                ("orders", ROWS)
-            ]
-
     def test_in_the_middle_of_an_extract_another_worker_takes_over(self, installation, tmp_path):
         worker = installation.start_worker()
         installation.start_beat()

@@ -186,6 +186,26 @@ def _foreign_extract(folder: Path) -> Path:
 
 
 class TestForeignExtract:
+    def test_is_registered_once_when_a_look_at_it_was_ended(self, layout, monkeypatch):
+        def end(name: str) -> None:
+            if name == "scan.table_registered":
+                raise KeyboardInterrupt
+
+        _foreign_extract(layout.extracts / "crm")
+        scanning.scan()
+        source = sources.Source.objects.get(slug="crm")
+        with monkeypatch.context() as patch:
+            patch.setattr(scanning, "failpoint", end)
+            with pytest.raises(KeyboardInterrupt):
+                do(source.runs.get())
+        source.runs.all().delete()
+
+        scanning.scan()
+        assert do(source.runs.get()).state == RunState.SUCCEEDED
+
+        assert Table.objects.get().name == "contacts"
+        assert not Incident.objects.exists()
+
     def test_is_found_registered_and_not_granted(self, layout, api):
         _foreign_extract(layout.extracts / "crm")
 

@@ -16,6 +16,7 @@ from django.db import transaction
 from access.models import User
 from access.services import audit
 from agnes_site.core.errors import AgnesError, ConflictError, InvalidInputError
+from agnes_site.core.failpoints import failpoint
 from catalog.services.exchange.document import Document, Entry, Problem
 from catalog.services.exchange.judging import refused_queries
 from catalog.services.exchange.kinds import BY_NAME, KINDS, Key, Kind, Values
@@ -105,7 +106,9 @@ def apply(document: Document, *, exactly: bool, expected: str | None, by: User |
         ImportRefusedError: the document has problems; the first ones are in ``details``.
     """
     problems = list(document.problems) or _judge(_compare(document, exactly=exactly))
-    return _apply(document, problems, exactly=exactly, expected=expected, by=by)
+    plan = _apply(document, problems, exactly=exactly, expected=expected, by=by)
+    failpoint("import.applied")
+    return plan
 
 
 @transaction.atomic

@@ -76,9 +76,9 @@ class ExtractFolder:
                 links[name].append(inode)
         self._remember(links)
 
-    def set_foreign_aside(self) -> tuple[Path, ...]:
-        """Move whatever we did not put here into ``foreign/`` and return the new places."""
-        return tuple(self.set_aside(path) for path in list(self._foreign()))
+    def foreign(self) -> list[Path]:
+        """Return whatever we did not put here."""
+        return list(self._foreign())
 
     def set_aside(self, path: Path) -> Path:
         """Move one entry of this folder into ``foreign/`` and return its new place."""

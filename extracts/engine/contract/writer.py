@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC
@@ -51,15 +51,19 @@ class PreparedExtract:
     left_out: tuple[LeftOut, ...]
     moved_aside: tuple[Path, ...]
     files: frozenset[str]
+    before_step: Callable[[], None]
 
     def switch(self) -> None:
         """Put the new file in place, then remove the files of tables that are gone."""
         final = self.folder / EXTRACT_NAME
+        self.before_step()
         (self.folder / f"{EXTRACT_NAME}.wal").unlink(missing_ok=True)
         (self.folder / f"{EXTRACT_NAME}.tmp").replace(final)
         fsync_folder(self.folder)
         failpoint("regenerate.extract_replaced")
+        self.before_step()
         ExtractFolder(self.folder).remove_links_except(self.files)
+        failpoint("regenerate.links_removed")
 
 
 def write_extract(
@@ -78,25 +82,33 @@ def prepare_extract(
     remote: Sequence[Attach] = (),
     own: Collection[str] | None = None,
     connection: duckdb.DuckDBPyConnection | None = None,
+    before_step: Callable[[], None] = lambda: None,
+    on_foreign: Callable[[Sequence[Path]], None] = lambda paths: None,
 ) -> PreparedExtract:
     """Link the files of ``tables`` below ``folder`` and write a new ``extract.duckdb`` beside.
 
     Whoever writes many gives a ``connection`` of :func:`connect` for all of them.
 
     ``own`` are the SHA-256 of files that we wrote here: an ``extract.duckdb`` with another one
-    is foreign and moved aside; ``None`` takes it as ours. A table whose files are missing or
-    broken is left out and never stops the others. The store must be on the file system of
-    ``folder``. Safe to repeat after a crash at any point; one caller at a time.
+    is foreign and moved aside, after ``on_foreign`` was told; ``None`` takes it as ours. A table
+    whose files are missing or broken is left out and never stops the others. The store must be
+    on the file system of ``folder``. Safe to repeat after a crash at any point; one caller at a
+    time: ``before_step`` is called before whatever others could notice, and may raise to end it.
     """
     place = ExtractFolder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tables = list(tables)
     usable, left_out = _with_files(tables)
     wanted = {name: stored_at for table in usable for name, stored_at in table.files}
+    before_step()
     place.announce(wanted)
-    moved_aside = list(place.set_foreign_aside())
-    if own is not None:
-        moved_aside += _set_foreign_extract_aside(place, own)
+    failpoint("regenerate.links_announced")
+    foreign = [*place.foreign(), *_foreign_extract(place, own)]
+    if foreign:
+        on_foreign(foreign)
+    moved_aside = tuple(place.set_aside(path) for path in foreign)
+    failpoint("regenerate.foreign_set_aside")
+    before_step()
     place.link(wanted)
     failpoint("regenerate.data_linked")
 
@@ -104,13 +116,15 @@ def prepare_extract(
     with nullcontext(connection) if connection else closing(connect()) as opened:
         left_out += _write(opened, beside, data=place.data, tables=usable, remote=remote)
     failpoint("regenerate.extract_written")
+    before_step()
     return PreparedExtract(
         folder=folder,
         sha256=_sha256(beside),
         left_out=tuple(left_out),
-        moved_aside=tuple(moved_aside),
+        moved_aside=moved_aside,
         # A link may be the last copy of a file that is missing from the store: it stays.
         files=frozenset(name for table in tables for name, _ in table.files),
+        before_step=before_step,
     )
 
 
@@ -139,12 +153,13 @@ def _objection(table: ExtractTable, known: Collection[str]) -> str:
     return ""
 
 
-def _set_foreign_extract_aside(place: ExtractFolder, own: Collection[str]) -> list[Path]:
-    extract = place.path / EXTRACT_NAME
-    if not extract.exists() or _sha256(extract) in own:
+def _foreign_extract(place: ExtractFolder, own: Collection[str] | None) -> list[Path]:
+    """Return the regular ``extract.duckdb`` that is not ours, with its log."""
+    found = [place.path / EXTRACT_NAME, place.path / f"{EXTRACT_NAME}.wal"]
+    regular = [path for path in found if path.is_file() and not path.is_symlink()]
+    if own is None or found[0] not in regular or _sha256(found[0]) in own:
         return []
-    log = place.path / f"{EXTRACT_NAME}.wal"
-    return [place.set_aside(path) for path in (extract, log) if path.exists()]
+    return regular
 
 
 def _write(
