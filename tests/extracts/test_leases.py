@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import timedelta
 
 import duckdb
@@ -13,6 +15,7 @@ from catalog.models import Source
 from extracts.engine import orchestrator
 from extracts.engine.contract import writer
 from extracts.models import Lease
+from extracts.services import leases as leases_of
 from extracts.services import regeneration
 from extracts.services.leases import LeaseTakenError, lease, leases
 from tests.factories import SourceFactory, TableFactory, parquet_bytes, publish, stored_file
@@ -20,9 +23,17 @@ from tests.factories import SourceFactory, TableFactory, parquet_bytes, publish,
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def take_over(name: str) -> None:
-    """Take a lease as another process does when this one was silent."""
-    Lease.objects.filter(name=name).update(holder="another", until=timezone.now())
+@pytest.fixture
+def take_over(monkeypatch) -> Callable[[str], None]:
+    """Take a lease as another process does after this one was silent for an hour."""
+
+    def take(name: str) -> None:
+        monkeypatch.setattr(
+            leases_of, "_clock", lambda: time.clock_gettime(time.CLOCK_BOOTTIME) + 3600
+        )
+        Lease.objects.filter(name=name).update(holder="another", until=timezone.now())
+
+    return take
 
 
 @pytest.mark.hostile(50)
@@ -49,7 +60,7 @@ class TestLease:
         with lease("analytics"):
             assert Lease.objects.get().holder != "gone"
 
-    def test_says_that_somebody_else_has_taken_over(self):
+    def test_says_that_somebody_else_has_taken_over(self, take_over):
         with lease("analytics") as held:
             held.check("analytics")
             take_over("analytics")
@@ -58,7 +69,7 @@ class TestLease:
             with pytest.raises(LeaseTakenError, match="analytics was taken over"):
                 held.check("analytics")
 
-    def test_leaves_the_lease_of_the_other_one_alone(self):
+    def test_leaves_the_lease_of_the_other_one_alone(self, take_over):
         with lease("analytics"):
             take_over("analytics")
             later = timezone.now() + timedelta(hours=1)
@@ -119,7 +130,7 @@ class TestRebuildThatIsLate:
             ("analytics", "rebuild.written", (2, 1)),
         ],
     )
-    def test_shows_nothing(self, layout, source, monkeypatch, name, step, expected):
+    def test_shows_nothing(self, layout, source, monkeypatch, take_over, name, step, expected):
         for module in (writer, orchestrator, regeneration):
             monkeypatch.setattr(
                 module, "failpoint", lambda at: take_over(name) if at == step else None
@@ -135,7 +146,7 @@ class TestRebuildThatIsLate:
         [("source:shop", "regenerate.extract_replaced"), ("analytics", "rebuild.switched")],
     )
     def test_is_done_again_where_it_may_have_been_the_last(
-        self, layout, source, monkeypatch, name, step
+        self, layout, source, monkeypatch, take_over, name, step
     ):
         with monkeypatch.context() as patch:
             for module in (writer, orchestrator):
