@@ -23,6 +23,7 @@ from extracts.engine.zygote import Channel
 
 ROOT = Path(__file__).resolve().parents[2]
 _POLL_SECONDS = 0.5
+_TOO_LONG = "The work took longer than one run may take."
 
 
 class ChildFailedError(AgnesError):
@@ -94,15 +95,7 @@ def run(job: Job, *, progress: Progress, should_stop: Callable[[], bool] = lambd
     deadline = time.monotonic() + job.timeout_seconds
     with _connect() as connection:
         channel = Channel(connection)
-        channel.send(
-            {
-                "function": job.function,
-                "arguments": _with_secrets(job),
-                "environ": dict(job.environ),
-                "memory_bytes": job.memory_bytes,
-                "failpoint": dict(job.failpoint),
-            }
-        )
+        _ask(channel, job)
         child: int | None = None
         try:
             while True:
@@ -126,6 +119,25 @@ def run(job: Job, *, progress: Progress, should_stop: Callable[[], bool] = lambd
                 _kill(child)
 
 
+def _ask(channel: Channel, job: Job) -> None:
+    # A large job does not fit on its way to a child that does not begin to read.
+    channel.connection.settimeout(job.timeout_seconds)
+    try:
+        channel.send(
+            {
+                "function": job.function,
+                "arguments": _with_secrets(job),
+                "environ": dict(job.environ),
+                "memory_bytes": job.memory_bytes,
+                "failpoint": dict(job.failpoint),
+            }
+        )
+    except TimeoutError as error:
+        raise ChildTimeoutError(_TOO_LONG) from error
+    except (BrokenPipeError, ConnectionResetError) as error:
+        raise ChildCrashedError("The process that was to do the work is gone.") from error
+
+
 def _with_secrets(job: Job) -> dict[str, Any]:
     if job.secrets is None:
         return dict(job.arguments)
@@ -141,7 +153,7 @@ def _check(deadline: float, should_stop: Callable[[], bool]) -> None:
     if should_stop():
         raise ChildStoppedError("The work was stopped.")
     if time.monotonic() > deadline:
-        raise ChildTimeoutError("The work took longer than one run may take.")
+        raise ChildTimeoutError(_TOO_LONG)
 
 
 def _handle(pid: int) -> int | None:

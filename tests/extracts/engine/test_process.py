@@ -148,6 +148,15 @@ class TestZygote:
     def test_has_one_thread(self):
         assert _run("threads_of_parent") == 1
 
+    def test_that_does_not_answer_holds_nobody_up(self):
+        zygote = process._zygote.process.pid
+        os.kill(zygote, signal.SIGSTOP)
+        try:
+            with pytest.raises(process.ChildTimeoutError):
+                _run("add", arguments={"a": "a" * 10_000_000}, timeout_seconds=1)
+        finally:
+            os.kill(zygote, signal.SIGCONT)
+
     def test_is_replaced_when_it_is_gone(self):
         _run("add")
         os.kill(process._zygote.process.pid, signal.SIGKILL)
