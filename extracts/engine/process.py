@@ -217,7 +217,14 @@ _BARE_ENVIRONMENT = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
     "MALLOC_ARENA_MAX": "2",
 }
-PRELOAD = ("pyarrow.parquet", "extracts.connectors.work")
+# What children share instead of importing it themselves, at each run.
+PRELOAD = (
+    "pyarrow.parquet",
+    "extracts.connectors.work",
+    "extracts.connectors.files",
+    "extracts.connectors.postgres",
+    "extracts.connectors.sqlite",
+)
 
 _zygote: _Zygote | None = None
 _starting = threading.Lock()
