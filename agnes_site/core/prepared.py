@@ -35,7 +35,7 @@ class PreparedQuery:
         # A compiler belongs to the connection of its thread.
         self._composed = threading.local()
 
-    def rows(self, **values: Any) -> list[Any]:
+    def rows(self, **values: Any) -> list[tuple[Any, ...]]:
         """Ask it with a value for each parameter."""
         compiler, sql, places = self._of_this_thread()
         params = [
@@ -46,7 +46,7 @@ class PreparedQuery:
         ]
         with connection.cursor() as cursor:
             cursor.execute(sql, params)
-            return list(compiler.results_iter(results=[cursor.fetchall()]))
+            return list(compiler.results_iter([cursor.fetchall()], tuple_expected=True))
 
     def _of_this_thread(self) -> tuple[SQLCompiler, str, tuple[Any, ...]]:
         composed = getattr(self._composed, "query", None)
