@@ -46,7 +46,7 @@ class PreparedQuery:
         ]
         with connection.cursor() as cursor:
             cursor.execute(sql, params)
-            return list(compiler.results_iter([cursor.fetchall()], tuple_expected=True))
+            return [tuple(row) for row in compiler.results_iter([cursor.fetchall()])]
 
     def _of_this_thread(self) -> tuple[SQLCompiler, str, tuple[Any, ...]]:
         composed = getattr(self._composed, "query", None)
