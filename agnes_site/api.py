@@ -24,7 +24,7 @@ from ninja.parser import Parser
 from access.api import admin_router as access_admin_router
 from access.api import tokens_router, users_router
 from access.auth import AdminUser, AnyUser
-from agnes_site.core.database import taken
+from agnes_site.core.database import DatabaseUnavailableError, taken
 from agnes_site.core.errors import (
     AgnesError,
     ConflictError,
@@ -84,14 +84,6 @@ class ChangedMeanwhileError(ConflictError):
 
     code = "changed_meanwhile"
     hint = "Look at what is there now, then try again."
-
-
-class ServerBusyError(UpstreamError):
-    """The database did not answer in time."""
-
-    code = "database_unavailable"
-    status = 503
-    hint = "Try again in a moment."
 
 
 class UnexpectedError(AgnesError):
@@ -272,7 +264,7 @@ def _on_database_trouble(request: HttpRequest, error: OperationalError) -> HttpR
         # What SQLite says of a text of tens of thousands of characters that is looked for.
         return respond(request, BadRequestBodyError("A name is too long."))
     logger.exception("The database did not answer")
-    busy = ServerBusyError("The database did not answer.", retry_after=2)
+    busy = DatabaseUnavailableError("The database did not answer.", retry_after=2)
     return respond(request, as_database_error(error) or busy)
 
 

@@ -106,7 +106,7 @@ else:
 if CONFIG.redis_url:
     CACHES = {
         "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "BACKEND": "agnes_site.core.cache.RedisCache",
             "LOCATION": CONFIG.redis_url,
             "KEY_PREFIX": CONFIG.queue_prefix,
         }
@@ -114,7 +114,7 @@ if CONFIG.redis_url:
 else:
     CACHES = {
         "default": {
-            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+            "BACKEND": "agnes_site.core.cache.FileBasedCache",
             "LOCATION": str(LAYOUT.state / "cache"),
         }
     }
@@ -167,20 +167,22 @@ WHITENOISE_USE_FINDERS = True
 LOGGING_CONFIG = None
 logging_config(level=CONFIG.log_level, style=CONFIG.log_format)
 
-CELERY_BROKER_URL = CONFIG.redis_url or "filesystem://localhost"
+CELERY_BROKER_URL = CONFIG.redis_url or "folder://localhost"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"global_keyprefix": CONFIG.queue_prefix}
+    # Redis that hangs holds up nobody for long.
+    {"global_keyprefix": CONFIG.queue_prefix, "socket_connect_timeout": 5, "socket_timeout": 10}
     if CONFIG.redis_url
     else {
         "data_folder_in": str(LAYOUT.broker),
         "data_folder_out": str(LAYOUT.broker),
-        "control_folder": str(LAYOUT.broker / "control"),
         # At its default of a second, a task waits seconds for an idle worker.
         "polling_interval": 0.1,
     }
 )
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
+# Each start of a worker would leave a queue behind, and nobody gives orders through it.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

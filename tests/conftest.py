@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from access.models import ADMIN, Group, User
 from access.services import grants, groups, tokens
 from agnes_site.core.storage import Layout
 from catalog.models import Table
+from tests import disks
 from tests import vault as vaults
 
 
@@ -29,13 +29,8 @@ def layout(tmp_path: Path, settings) -> Layout:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of one megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a file system")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with disks.mounted(tmp_path / "disk", "size=1m") as disk:
+        yield disk.folder
 
 
 @pytest.fixture

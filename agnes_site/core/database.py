@@ -11,6 +11,16 @@ from typing import Any
 from django.apps import apps
 from django.db import IntegrityError, connection, models, transaction
 
+from agnes_site.core.errors import UpstreamError
+
+
+class DatabaseUnavailableError(UpstreamError):
+    """The database did not answer, or not in time."""
+
+    code = "database_unavailable"
+    status = 503
+    hint = "Try again in a moment."
+
 
 def choices_of(enumeration: type[StrEnum]) -> list[tuple[str, str]]:
     """Return the choices of a field whose values are those of ``enumeration``."""

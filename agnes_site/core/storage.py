@@ -29,17 +29,29 @@ class StorageFailedError(AgnesError):
     hint = "Look at the rights and the health of the disk below DATA_DIR."
 
 
+class StorageSplitError(AgnesError):
+    """A file cannot be moved into place: the place is on another file system."""
+
+    code = "storage_split"
+    hint = (
+        "Keep all folders below DATA_DIR on one file system, so that a file appears as a whole; "
+        "mount a disk at DATA_DIR itself."
+    )
+
+
 def as_storage_error(error: OSError) -> AgnesError:
     """Return what a failure of the operating system means for a person."""
     if is_disk_full(error):
         return StorageFullError("There is no space left for the data.")
+    if error.errno == errno.EXDEV:
+        return StorageSplitError("The folders below DATA_DIR are on different file systems.")
     name = Path(error.filename).name if error.filename else "a file"
     return StorageFailedError(f"{name} cannot be used: {error.strerror or error}.")
 
 
 def is_disk_full(error: OSError) -> bool:
     """Say whether something failed because the disk, or somebody's share of it, is full."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def as_database_error(error: Exception) -> AgnesError | None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import duckdb
 
 from agnes_site.core.errors import AgnesError
 from agnes_site.core.storage import StorageFullError, is_disk_full
 
-# DuckDB has words instead of numbers; the second one limits itself to what is free on the disk.
-_DISK_FULL = ("No space left on device", "max_temp_directory_size")
+# DuckDB has words instead of numbers; the last one limits itself to what is free on the disk.
+_DISK_FULL = (
+    "No space left on device", "Disk quota exceeded", "File too large", "max_temp_directory_size",
+)  # fmt: skip
 logger = logging.getLogger(__name__)
 
 
@@ -26,7 +30,7 @@ def as_error(error: Exception) -> AgnesError:
     if isinstance(error, AgnesError):
         return error
     if _is_disk_full(error):
-        return StorageFullError("There is no space left for the data.")
+        return _full()
     if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
         return MemoryExceededError("The work needs more memory than one run may use.")
     logger.error("A job failed unexpectedly", exc_info=error)
@@ -34,6 +38,21 @@ def as_error(error: Exception) -> AgnesError:
         f"The work failed unexpectedly ({type(error).__name__}).",
         hint="The log of the worker has the details.",
     )
+
+
+@contextmanager
+def full_disk_told() -> Iterator[None]:
+    """Let what DuckDB says of a full disk be a :class:`StorageFullError`."""
+    try:
+        yield
+    except duckdb.Error as error:
+        if _is_disk_full(error):
+            raise _full() from error
+        raise
+
+
+def _full() -> StorageFullError:
+    return StorageFullError("There is no space left for the data.")
 
 
 def _is_disk_full(error: Exception) -> bool:

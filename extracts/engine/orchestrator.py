@@ -21,6 +21,7 @@ from agnes_site.core.failpoints import failpoint
 from agnes_site.core.sql import quote_identifier, quote_literal, quote_literals
 from agnes_site.core.storage import fsync_file, fsync_folder
 from catalog.connectors import QueryMode
+from extracts.engine.failures import full_disk_told
 from extracts.engine.remote_views import RemoteView, standing_in
 from extracts.engine.statements import run_each
 
@@ -144,7 +145,8 @@ def renew(
     if base is not None:
         shutil.copyfile(base, beside)
     failpoint("rebuild.copied")
-    left_out = _write(beside, changed=changed, gone=gone)
+    with full_disk_told():
+        left_out = _write(beside, changed=changed, gone=gone)
     before_step()
     # A generation in force never changes: the name has to be free.
     path.hardlink_to(beside)
@@ -174,9 +176,10 @@ def _write(path: Path, *, changed: Sequence[SourceViews], gone: Sequence[str]) -
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     try:
         # The file counts only when it is complete: no log of its changes is needed.
-        connection.execute(
-            f"ATTACH {quote_literal(str(path))} AS analytics (RECOVERY_MODE no_wal_writes)"
-        )
+        with full_disk_told():
+            connection.execute(
+                f"ATTACH {quote_literal(str(path))} AS analytics (RECOVERY_MODE no_wal_writes)"
+            )
     except duckdb.Error as error:
         raise AnalyticsDamagedError("The analytics file in force cannot be read.") from error
 

@@ -9,11 +9,12 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from agnes_site.core import human
 from agnes_site.core.config import Config
+from agnes_site.core.database import DatabaseUnavailableError
 from agnes_site.core.errors import AgnesError, ConflictError
 from agnes_site.core.failpoints import failpoint
 from agnes_site.core.storage import (
@@ -76,7 +77,15 @@ def execute(run: Run) -> None:
             _fail(holding, error)
         except OSError as error:
             logger.exception("A run could not read or write a file", run=str(run.pk))
-            runs.fail(holding, as_storage_error(error))
+            _fail(holding, as_storage_error(error))
+        except OperationalError as error:
+            logger.exception("The database failed a run", run=str(run.pk))
+            connection.close_if_unusable_or_obsolete()
+            trouble = as_database_error(error)
+            if trouble is not None:
+                _fail(holding, trouble)
+            elif not runs.give_back(holding):
+                runs.fail(holding, DatabaseUnavailableError("The database did not do its part."))
         except Exception as error:
             unforeseen = UnexpectedFailureError("The run failed unexpectedly.")
             runs.fail(holding, as_database_error(error) or unforeseen)

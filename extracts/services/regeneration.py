@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -187,7 +187,8 @@ def _prepared(
     """Write what each source shows beside what it has shown so far; return what failed, too."""
     prepared: list[tuple[Source, PreparedExtract]] = []
     failed: dict[str, AgnesError | OSError] = {}
-    with closing(contract.connect()) as connection:
+    with ExitStack() as opened:
+        connection = opened.enter_context(closing(contract.connect()))
         for shown in faces.shown(sources):
             source = shown.source
             folder = layout.extracts / source.slug
@@ -204,6 +205,8 @@ def _prepared(
                 )
             except (AgnesError, OSError) as error:
                 failed[source.slug] = error
+                # The old one may still hold the file that could not be written.
+                connection = opened.enter_context(closing(contract.connect()))
             else:
                 prepared.append((source, extract))
     return prepared, failed

@@ -21,6 +21,8 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
+from kombu.exceptions import ChannelError
+from kombu.exceptions import OperationalError as QueueError
 
 from access.models import User
 from access.services import audit
@@ -119,8 +121,12 @@ def ring(run_ids: Iterable[UUID]) -> None:
 
     def send() -> None:
         failpoint("run.requested")
-        for run_id in ids:
-            current_app.send_task(TASK, kwargs={"run_id": str(run_id)}, queue="runs")
+        try:
+            for run_id in ids:
+                current_app.send_task(TASK, kwargs={"run_id": str(run_id)}, queue="runs")
+        except (QueueError, ChannelError, OSError):
+            # The rows are there: the sweeper rings for them once the queue answers again.
+            logger.exception("The queue takes no task", runs=len(ids))
 
     transaction.on_commit(send)
 
@@ -232,6 +238,10 @@ class Holding:
             self.run.refresh_from_db()
         return bool(ended)
 
+    def requeue(self) -> bool:
+        """Let any worker have the run if it is still ours, and say whether it was."""
+        return bool(self._mine().update(state=RunState.QUEUED, lease_until=None, phase=""))
+
 
 @contextmanager
 def hold(run: Run) -> Iterator[Holding]:
@@ -251,6 +261,19 @@ def fail(holding: Holding, error: AgnesError) -> None:
         error_hint=error.hint,
     )
     logger.warning("Run failed", run=str(holding.run.pk), code=error.code)
+
+
+def give_back(holding: Holding) -> bool:
+    """Let a run that could not go on be taken up again from its start.
+
+    Return false where it was tried too often already.
+    """
+    if holding.run.attempt >= settings.CONFIG.run_attempts:
+        return False
+    holding.note("The database failed; it is tried again.")
+    if holding.requeue():
+        ring([holding.run.pk])
+    return True
 
 
 @transaction.atomic

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from agnes_site.core.errors import AgnesError, UpstreamError
+from agnes_site.core.storage import StorageFailedError, StorageFullError
 from catalog.models import Source, Table
 from catalog.services import timing
 from catalog.services.timing import Due
@@ -98,7 +99,7 @@ def record_success(run: Run) -> None:
 
 
 def record_failure(run: Run, error: AgnesError) -> datetime | None:
-    """Plan another try of a scheduled run whose source failed, and return when that is.
+    """Plan another try of a scheduled run that failed for a while, and return when that is.
 
     A failure of any other kind, and one too many, waits for the next slot.
     """
@@ -121,7 +122,12 @@ def put_off(table: Table) -> None:
 
 
 def _may_pass(error: AgnesError) -> bool:
-    """Say whether the other side failed; what ended our own process would end it again."""
+    """Say whether the other side failed, or a disk that may be mended meanwhile.
+
+    What ended our own process would end it again.
+    """
+    if error.code in (StorageFullError.code, StorageFailedError.code):
+        return True
     return isinstance(error, UpstreamError) and not isinstance(
         error, ChildCrashedError | ChildTimeoutError
     )

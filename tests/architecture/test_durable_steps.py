@@ -58,6 +58,7 @@ _ALONE = "It is all that was asked for: there is nothing after it."
 _AGAIN = "It is done again at the next start, or by the next one who asks."
 # Steps without a failpoint, of a function or of all below a folder, and why that is right.
 WITHOUT = {
+    "agnes_site/core/broker.py: Channel._put": "A message is a bell: the sweeper rings again.",
     "agnes_site/core/secrets.py: persistent_key": _AGAIN,
     "agnes_site/core/storage.py: remove_folder": "Its callers are looked at.",
     "agnes_site/core/supervisor.py: write_supervisord_config": _AGAIN,

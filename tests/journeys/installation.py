@@ -37,7 +37,7 @@ class Installation:
         self.folder = folder
         self.python = python
         self.data = folder / "data"
-        self.url = f"http://127.0.0.1:{_free_port()}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         self._processes: list[subprocess.Popen[bytes]] = []
         self._database = ""
         self.environment = {
@@ -197,7 +197,8 @@ def wait_until(asked: Callable[[], Any], *, seconds: float) -> Any:
     raise TimeoutError(f"Not within {seconds} seconds.")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -19,6 +19,7 @@ from catalog.connectors import Attach, QueryMode
 from extracts.engine.contract.folder import ExtractFolder
 from extracts.engine.contract.opening import connect
 from extracts.engine.contract.shape import EXTRACT_NAME, RESERVED, ExtractTable, LeftOut
+from extracts.engine.failures import full_disk_told
 from extracts.engine.remote_views import standing_in
 from extracts.engine.statements import run_each
 
@@ -94,6 +95,10 @@ def prepare_extract(
     whose files are missing or broken is left out and never stops the others. The store must be
     on the file system of ``folder``. Safe to repeat after a crash at any point; one caller at a
     time: ``before_step`` is called before whatever others could notice, and may raise to end it.
+    After a failure ``connection`` is of no use any more.
+
+    Raises:
+        AgnesError, OSError: it cannot be written.
     """
     place = ExtractFolder(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -113,7 +118,7 @@ def prepare_extract(
     failpoint("regenerate.data_linked")
 
     beside = folder / f"{EXTRACT_NAME}.tmp"
-    with nullcontext(connection) if connection else closing(connect()) as opened:
+    with nullcontext(connection) if connection else closing(connect()) as opened, full_disk_told():
         left_out += _write(opened, beside, data=place.data, tables=usable, remote=remote)
     failpoint("regenerate.extract_written")
     before_step()
