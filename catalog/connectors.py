@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -342,6 +342,14 @@ class Connector(ABC):
         again. Unless a connector knows better, that is for any other settings.
         """
         return frozenset({config.model_dump_json()})
+
+    def origin(self, config: Settings) -> Hashable:
+        """Return what tells the place that rows come from apart from any other.
+
+        What a run has left for the next one counts only where both read from the same place.
+        Unless a connector knows better, other settings are another place.
+        """
+        return config.model_dump_json()
 
     @abstractmethod
     def test(self, config: Settings, secrets: Mapping[str, str]) -> Health:

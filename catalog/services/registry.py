@@ -25,6 +25,11 @@ EDITABLE = (
     "partition_granularity", "where_filters", "drift_policy", "server_only", "description", "owner",
 )  # fmt: skip
 
+# Who sees a table, how it is called, and when it runs; all else decides which rows a run brings.
+_ABOUT_READERS_OR_TIME = frozenset([
+    "display_name", "folder", "sync_schedule", "is_paused", "server_only", "description", "owner",
+])  # fmt: skip
+
 
 class TableExistsError(ConflictError):
     """There is a table with this name already."""
@@ -113,6 +118,8 @@ def precheck_table(*, source: Source, name: str, folder: str = "", **fields: Any
 def update_table(*, table: Table, by: User | None, **fields: Any) -> list[str]:
     """Change what ``fields`` name and nothing else; return the names of what was changed.
 
+    A run that is under way loses its right to publish if it would bring other rows now.
+
     Raises:
         QueryModeUnsupportedError, SettingsInvalidError, ScheduleInvalidError,
         TableInvalidError: as for :func:`register_table`, for the table as it would be.
@@ -131,7 +138,9 @@ def update_table(*, table: Table, by: User | None, **fields: Any) -> list[str]:
     for name in changed:
         setattr(table, name, fields[name])
     _check(table)
-    table.save(update_fields=changed)
+    if not _ABOUT_READERS_OR_TIME.issuperset(changed):
+        table.fencing += 1
+    table.save(update_fields=[*changed, "fencing"])
     showing.changed(table)
     after = _told(table)
     audit.record(

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from pydantic import BaseModel, ValidationError
 
 from access.models import User
@@ -15,7 +15,7 @@ from access.services import audit, grants
 from agnes_site.core import human
 from agnes_site.core.errors import ConflictError, InvalidInputError, NotFoundError
 from catalog import connectors, schedules
-from catalog.models import Source
+from catalog.models import Source, Table
 from catalog.services.secrets import NewSecret, change_secrets, refuse_elsewhere
 
 EDITABLE = ("display_name", "config", "schedule", "is_paused", "concurrency")
@@ -123,7 +123,8 @@ def change_source(
 ) -> list[str]:
     """Change what ``fields`` and ``secrets`` name and nothing else; return what was changed.
 
-    ``fields`` are those of :data:`EDITABLE`; settings are given whole, as for a new source.
+    ``fields`` are those of :data:`EDITABLE`; settings are given whole, as for a new source. With
+    other settings, runs of its tables that are under way lose their right to publish.
 
     Raises:
         SettingsInvalidError: the connector refuses the settings.
@@ -131,6 +132,9 @@ def change_source(
         ScheduleInvalidError: the schedule is not understood.
         AgnesError: a secret is not accepted, as :mod:`catalog.services.secrets` says.
     """
+    if "config" in fields:
+        # The tables are locked before their source, as by whoever claims a run.
+        list(Table.objects.select_for_update().filter(source=source).order_by("pk").values("pk"))
     source = Source.objects.select_for_update().get(pk=source.pk)
     before = audit.snapshot(source, EDITABLE)
     if "config" in fields:
@@ -143,6 +147,8 @@ def change_source(
         setattr(source, name, fields[name])
     _check(source)
     source.save(update_fields=changed)
+    if "config" in changed:
+        source.tables.update(fencing=F("fencing") + 1)
     if changed:
         after = audit.snapshot(source, EDITABLE)
         audit.record(

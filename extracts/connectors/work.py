@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
@@ -30,6 +31,9 @@ from extracts.engine import attaching, publish
 from extracts.engine.candidate import Candidate
 from extracts.engine.publish import ValidatedPart
 
+# Where a state says which place it is about.
+_ORIGIN = "origin"
+
 
 def extract(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     """Bring one table as a validated candidate into ``arguments["folder"]``.
@@ -40,10 +44,12 @@ def extract(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     connector = _connector(arguments)
     config = connector.config_schema.model_validate(arguments["config"])
     table = table_request(connector, arguments["table"])
+    origin = {_ORIGIN: _digest(connector.origin(config))}
+    knows_place = arguments["state"].items() >= origin.items()
     request = ExtractRequest(
         table=table,
-        mode=ExtractMode(arguments["mode"]),
-        state=arguments["state"],
+        mode=ExtractMode(arguments["mode"]) if knows_place else ExtractMode.FULL,
+        state=arguments["state"] if knows_place else {},
         current=tuple(
             CurrentPart(key=key, path=Path(path)) for key, path in arguments["current_parts"]
         ),
@@ -51,6 +57,7 @@ def extract(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     out = Candidate(Path(arguments["folder"]), progress=progress)
     bring = connector.run_sql if arguments["runs_sql"] else connector.extract
     result = bring(config, arguments["secrets"], request, out)
+    result = replace(result, state={**result.state, **origin})
     failpoint("extract.candidate_written")
     if result.is_unchanged:
         return _answer(result, parts=[], combined=None, notes=result.notes)
@@ -204,6 +211,10 @@ def _combined(
     path = out.scratch / "combined.parquet"
     written = publish.combine([files[key] for key in sorted(files)], path)
     return publish.validate(path, expected_rows=written.rows)
+
+
+def _digest(origin: Hashable) -> str:
+    return hashlib.sha256(repr(origin).encode()).hexdigest()
 
 
 def _answer(

@@ -68,10 +68,13 @@ def execute(run: Run) -> None:
         try:
             _WORK[RunKind(run.kind)](holding)
         except (FencedOffError, LeaseLostError, ChildStoppedError):
-            holding.note("Another worker has taken over, or the run was cancelled.")
+            _begin_again(holding)
         except (TablePinnedError, TableIsRemoteError) as error:
             holding.finish(RunState.SKIPPED, error_code=error.code, error_message=error.message)
         except AgnesError as error:
+            if not holding.beat():
+                _begin_again(holding)
+                return
             if run.table is not None and _needs_a_person(error):
                 publication.hold(table=run.table, error=error)
             _fail(holding, error)
@@ -93,6 +96,12 @@ def execute(run: Run) -> None:
         finally:
             failpoint("run.finished")
             runs.ring_next(run.source)
+
+
+def _begin_again(holding: Holding) -> None:
+    """Let a run that may not publish begin anew, unless it is another worker's or over by now."""
+    holding.note("The table was changed meanwhile: what was read of it is not published.")
+    holding.put_back()
 
 
 def _fail(holding: Holding, error: AgnesError) -> None:
@@ -132,13 +141,14 @@ def _extract(holding: Holding) -> None:
         )
         for note in answer["notes"]:
             holding.note(note)
+        holding.beat()
+        holding.check()
         if answer["is_unchanged"]:
             holding.note("Nothing new at the source.")
             if run.table.current_version and run.table.current_version.run_id != run.pk:
                 rejected.forget(run)
             _succeed(holding, run.table, outcome=RunOutcome.UNREAD)
             return
-        holding.check()
         holding.progress("publish", message="Storing and publishing.")
         candidate = _candidate(answer)
         version, is_new = publication.publish(table=run.table, run=run, candidate=candidate)

@@ -184,7 +184,7 @@ class Holding:
 
     @property
     def is_lost(self) -> bool:
-        """Whether another worker has taken over, or the run was cancelled."""
+        """Whether another worker has taken over, or the run may publish nothing any more."""
         return self._lost.is_set()
 
     def check(self) -> None:
@@ -194,7 +194,7 @@ class Holding:
             LeaseLostError: it no longer is.
         """
         if self.is_lost:
-            raise LeaseLostError("The run was taken over or cancelled.")
+            raise LeaseLostError("The run was taken over or cancelled, or its table changed.")
 
     def progress(
         self, phase: str, *, done: int = 0, total: int | None = None, message: str = ""
@@ -216,11 +216,29 @@ class Holding:
         self._mine().update(log=self.run.log)
 
     def beat(self) -> bool:
-        """Say that this worker is alive; return false when the run is no longer its own."""
+        """Say that this worker is alive; return false when the run is no longer its own.
+
+        Nor is it when its table was changed in a way that other rows are wanted now.
+        """
         until = timezone.now() + timedelta(seconds=settings.CONFIG.run_lease_seconds)
-        if not self._mine().update(lease_until=until):
+        may_publish = Q(table=None) | Q(table__fencing=F("fencing"))
+        if not self._mine().filter(may_publish).update(lease_until=until):
             self._lost.set()
         return not self.is_lost
+
+    def put_back(self) -> bool:
+        """Queue the run again if it is still ours, and say whether it was.
+
+        It cannot publish, since its table was changed or rolled back under it; the next one to
+        claim it sees the table as it is now.
+        """
+        waiting = self._mine().update(
+            state=RunState.QUEUED, lease_until=None, worker="", phase="", done=0, total=None,
+            message="", attempt=F("attempt") - 1,
+        )  # fmt: skip
+        if waiting:
+            ring([self.run.pk])
+        return bool(waiting)
 
     def _mine(self) -> QuerySet[Run]:
         return Run.objects.filter(

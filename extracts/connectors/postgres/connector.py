@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ClassVar, cast
@@ -45,6 +45,11 @@ class PostgresConnector(DatabaseConnector[Postgres]):
         server = cast(PostgresConfig, config)
         trust = f"{server.sslmode} {server.ssl_root_certificate or ''}"
         return frozenset({f"{server.host}:{server.port} {trust}"})
+
+    def origin(self, config: Settings) -> Hashable:
+        """Return the database, and as whom it is read: rows may be hidden from others."""
+        server = cast(PostgresConfig, config)
+        return server.host, server.port, server.database, server.user
 
     def test(self, config: Settings, secrets: Mapping[str, str]) -> Health:
         """Sign in and count the tables that can be read."""

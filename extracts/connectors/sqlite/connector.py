@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import cast
@@ -25,6 +25,10 @@ class SqliteConnector(DatabaseConnector[Sqlite]):
     display_name = "SQLite"
     aliases = frozenset({"sqlite3"})
     config_schema = SqliteConfig
+
+    def origin(self, config: Settings) -> Hashable:
+        """Return the file."""
+        return str(cast("SqliteConfig", config).path)
 
     def test(self, config: Settings, secrets: Mapping[str, str]) -> Health:
         """Open the file and count its tables."""
