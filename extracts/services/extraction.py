@@ -72,11 +72,6 @@ def execute(run: Run) -> None:
         except (TablePinnedError, TableIsRemoteError) as error:
             holding.finish(RunState.SKIPPED, error_code=error.code, error_message=error.message)
         except AgnesError as error:
-            if not holding.beat():
-                _begin_again(holding)
-                return
-            if run.table is not None and _needs_a_person(error):
-                publication.hold(table=run.table, error=error)
             _fail(holding, error)
         except OSError as error:
             logger.exception("A run could not read or write a file", run=str(run.pk))
@@ -105,7 +100,13 @@ def _begin_again(holding: Holding) -> None:
 
 
 def _fail(holding: Holding, error: AgnesError) -> None:
-    again = scheduling.record_failure(holding.run, error)
+    if not holding.beat():
+        _begin_again(holding)
+        return
+    run = holding.run
+    if run.table is not None and _needs_a_person(error):
+        publication.hold(table=run.table, error=error)
+    again = scheduling.record_failure(run, error)
     if again is not None:
         holding.note(f"The next try is at {again:%H:%M:%S} UTC.")
     runs.fail(holding, error)
