@@ -197,7 +197,7 @@ CELERY_TASK_ROUTES = {
     "access.tasks.check_audit": {"queue": "upkeep"},
 }
 # It remembers nothing between starts: a file of its own could be torn, and keep it from starting.
-CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
+CELERY_BEAT_SCHEDULER = "agnes_site.core.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "extracts.tasks.sweep", "schedule": CONFIG.run_sweep_seconds},
     "schedules": {"task": "extracts.tasks.start_due", "schedule": CONFIG.schedule_tick_seconds},

@@ -165,11 +165,18 @@ def fsync_file(path: Path) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the right to add to and remove from ``folder`` while the block runs; wait for it."""
+def locked(folder: Path, *, shared: bool = False, waits: bool = True) -> Iterator[None]:
+    """Hold the right to add to and remove from ``folder`` while the block runs; wait for it.
+
+    With ``shared`` others may hold it as well, all of them in this way.
+
+    Raises:
+        BlockingIOError: somebody else holds it, and the caller does not wait.
+    """
+    how = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if waits else fcntl.LOCK_NB)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, how)
         yield
     finally:
         os.close(descriptor)

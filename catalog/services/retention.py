@@ -38,18 +38,22 @@ def collect_garbage(*, store: Path, older_than_seconds: float) -> list[Path]:
     """Remove the stored files that no version names; return them.
 
     A file counts as unused only after ``older_than_seconds`` without being written or taken up
-    again, so that one whose version is about to be committed is left alone.
+    again. While anybody publishes nothing is removed, whatever the clock says: the version of
+    a file may be about to be committed.
     """
-    removed = []
+    removed: list[Path] = []
     limit = time.time() - older_than_seconds
     for folder in sorted(path for path in store.iterdir() if path.is_dir()):
         old = {path.stem: path for path in folder.glob("*.parquet") if _is_older(path, limit)}
         for sha256 in old.keys() - _named(list(old)):
             # Asked again for this one file: it may have been taken up or named since.
-            with locked(folder):
-                if _named([sha256]) or not _is_older(old[sha256], limit):
-                    continue
-                old[sha256].unlink(missing_ok=True)
+            try:
+                with locked(store, waits=False), locked(folder):
+                    if _named([sha256]) or not _is_older(old[sha256], limit):
+                        continue
+                    old[sha256].unlink(missing_ok=True)
+            except BlockingIOError:
+                return removed
             failpoint("retention.file_deleted")
             removed.append(old[sha256])
     return removed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from uuid import UUID
@@ -23,6 +23,8 @@ _ROW = (
     "last_success_at", "slot_at", "retry_at",
 )  # fmt: skip
 _NOBODY = UUID(int=0)
+# Another try is planned a day ahead at most, and a little more.
+_LONGEST_AHEAD = timedelta(days=2)
 logger = structlog.get_logger(__name__)
 
 
@@ -60,6 +62,8 @@ class Upkeep:
         schedule = self.schedule
         if schedule is None:
             return None
+        if self._is_ahead(now):
+            return self._believable(now).due(now)
         slot = _newest_slot(schedule, now, self._anchor)
         if now < self._start(schedule, slot):
             slot = slot_before(schedule, slot)
@@ -76,11 +80,28 @@ class Upkeep:
             return None
         if self.due(now) is not None:
             return now
+        if self._is_ahead(now):
+            return self._believable(now).next_at(now)
         slot = _newest_slot(schedule, now, self._anchor)
         if not self._is_open(slot):
             slot = schedule.next_slot(max(now, self._anchor), anchor=self._anchor)
         planned = self._start(schedule, slot)
         return min(planned, self.retry_at) if self.retry_at else planned
+
+    def _is_ahead(self, now: datetime) -> bool:
+        times = (self.registered_at, self.last_success_at, self.slot_at, self.retry_at)
+        return any(each is not None and each > now + _LONGEST_AHEAD for each in times)
+
+    def _believable(self, now: datetime) -> Upkeep:
+        """Return it without the times that it has from a clock that was ahead by days."""
+
+        def past(moment: datetime | None) -> datetime | None:
+            return None if moment is None or moment > now + _LONGEST_AHEAD else moment
+
+        return replace(
+            self, registered_at=past(self.registered_at) or now, slot_at=past(self.slot_at),
+            last_success_at=past(self.last_success_at), retry_at=past(self.retry_at),
+        )  # fmt: skip
 
     @property
     def _anchor(self) -> datetime:

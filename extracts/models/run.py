@@ -11,6 +11,7 @@ from django.utils import timezone
 from access.models import User
 from agnes_site.core.database import UuidModel
 from catalog.models import Source, Table
+from extracts.models.moments import is_over
 
 
 class RunKind(models.TextChoices):
@@ -64,7 +65,7 @@ class RunQuerySet(models.QuerySet["Run"]):
 
     def abandoned(self) -> RunQuerySet:
         """Limit to running runs whose worker let the lease pass."""
-        return self.filter(state=RunState.RUNNING, lease_until__lt=timezone.now())
+        return self.filter(is_over("lease_until", timezone.now()), state=RunState.RUNNING)
 
 
 class Run(UuidModel):

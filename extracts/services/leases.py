@@ -20,6 +20,7 @@ from django.utils import timezone
 from agnes_site.core.errors import ConflictError
 from agnes_site.core.heartbeat import beating
 from extracts.models import Lease
+from extracts.models.moments import is_over
 from extracts.services.runs import worker_name
 
 
@@ -114,7 +115,7 @@ def _take(names: Collection[str], holder: str) -> frozenset[str]:
     # Locked in one order: two who take several wait for each other instead of for ever.
     wanted = Lease.objects.filter(name__in=names).order_by("name")
     known = set(wanted.select_for_update().values_list("name", flat=True))
-    free = Lease.objects.filter(name__in=names, until__lte=now)
+    free = Lease.objects.filter(is_over("until", now), name__in=names)
     free.update(fencing=F("fencing") + 1, holder=holder, until=_end())
     Lease.objects.bulk_create(
         [Lease(name=name, holder=holder, until=_end()) for name in sorted(set(names) - known)],

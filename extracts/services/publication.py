@@ -12,7 +12,7 @@ from django.conf import settings
 
 from agnes_site.core.errors import AgnesError, InvalidInputError
 from agnes_site.core.failpoints import failpoint
-from agnes_site.core.storage import Layout
+from agnes_site.core.storage import Layout, locked
 from catalog.connectors import ColumnSpec
 from catalog.models import IncidentKind, Table, TableVersion
 from catalog.services import incidents, versions
@@ -74,6 +74,14 @@ def publish_all(submissions: Sequence[Submission]) -> list[Committed | AgnesErro
     What :func:`publish` would raise for one of them is its outcome; it does not touch the others.
     """
     layout: Layout = settings.LAYOUT
+    # Until the rows name them, nobody cleans up the files.
+    with locked(layout.store, shared=True):
+        return _publish_all(submissions, layout)
+
+
+def _publish_all(
+    submissions: Sequence[Submission], layout: Layout
+) -> list[Committed | AgnesError | OSError]:
     outcomes: dict[UUID, Committed | AgnesError | OSError] = {}
     proposals = []
     for submission in submissions:

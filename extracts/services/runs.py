@@ -32,6 +32,7 @@ from agnes_site.core.heartbeat import beating
 from catalog.models import Source, Table
 from catalog.services.versions import take_fencing
 from extracts.models import LOG_LIMIT, Run, RunKind, RunState, RunTrigger
+from extracts.models.moments import is_over
 
 TASK = "extracts.tasks.execute_run"
 _TRIES = 5
@@ -142,7 +143,7 @@ def claim(run_id: UUID, *, worker: str) -> Run:
         RunNotClaimedError: another worker has it, it is over, or its source is busy.
     """
     now = timezone.now()
-    free = Q(state=RunState.QUEUED) | Q(state=RunState.RUNNING, lease_until__lt=now)
+    free = Q(state=RunState.QUEUED) | (is_over("lease_until", now) & Q(state=RunState.RUNNING))
     run = Run.objects.select_for_update().filter(free, pk=run_id).first()
     if run is None:
         raise RunNotClaimedError("The run is worked on elsewhere, or over.")
@@ -334,7 +335,7 @@ def sweep() -> int:
 def _abandoned(now: datetime) -> list[UUID]:
     """Return the runs whose worker fell silent, unless they were rung for since."""
     stale = now - _FRESH_SWEEPS * timedelta(seconds=settings.CONFIG.run_sweep_seconds)
-    silent = Run.objects.abandoned().filter(Q(rung_at=None) | Q(rung_at__lt=stale))
+    silent = Run.objects.abandoned().filter(Q(rung_at=None) | is_over("rung_at", stale))
     return list(silent.order_by("queued_at").values_list("pk", flat=True)[:_AT_ONCE])
 
 
@@ -356,7 +357,8 @@ def _unheard(now: datetime) -> list[UUID]:
     }
     busy = [pk for pk, free in places.items() if free <= 0]
     waiting = Run.objects.filter(
-        Q(rung_at__lt=stale) | Q(rung_at=None, queued_at__lt=stale), state=RunState.QUEUED
+        is_over("rung_at", stale) | Q(rung_at=None) & is_over("queued_at", stale),
+        state=RunState.QUEUED,
     ).exclude(source__in=busy, table__isnull=False)
     found = []
     for pk, source, table in waiting.order_by("queued_at").values_list("pk", "source", "table"):
