@@ -41,6 +41,7 @@ from agnes_site.web.api import client_router, health_router, workspace_router
 from catalog.api import admin_router as catalog_admin_router
 from catalog.api import router as catalog_router
 from extracts.api import admin_router as extracts_admin_router
+from extracts.api import router as extracts_router
 from extracts.api import status_router
 
 logger = structlog.get_logger(__name__)
@@ -174,6 +175,7 @@ api = Api(
 api.add_router("/api", health_router, auth=None)
 api.add_router("/api", status_router, auth=None)
 api.add_router("/api", catalog_router)
+api.add_router("/api", extracts_router)
 api.add_router("/api", workspace_router)
 api.add_router("/auth", tokens_router)
 api.add_router("/api", users_router)

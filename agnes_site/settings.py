@@ -193,6 +193,8 @@ CELERY_TASK_ROUTES = {
     "extracts.tasks.start_due": {"queue": "upkeep"},
     "extracts.tasks.scan": {"queue": "upkeep"},
     "extracts.tasks.collect_garbage": {"queue": "upkeep"},
+    "extracts.tasks.scrub": {"queue": "upkeep"},
+    "extracts.tasks.check_stored_file": {"queue": "upkeep"},
     "access.tasks.seal_audit": {"queue": "upkeep"},
     "access.tasks.check_audit": {"queue": "upkeep"},
 }
@@ -202,6 +204,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "extracts.tasks.sweep", "schedule": CONFIG.run_sweep_seconds},
     "schedules": {"task": "extracts.tasks.start_due", "schedule": CONFIG.schedule_tick_seconds},
     "scan": {"task": "extracts.tasks.scan", "schedule": CONFIG.scan_seconds},
+    "scrub": {"task": "extracts.tasks.scrub", "schedule": CONFIG.scrub_seconds},
     "seal-audit": {"task": "access.tasks.seal_audit", "schedule": 60},
     "check-audit": {"task": "access.tasks.check_audit", "schedule": crontab(hour=2, minute=47)},
     "collect-garbage": {"task": "extracts.tasks.collect_garbage", "schedule": crontab(minute=17)},

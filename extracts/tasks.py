@@ -12,6 +12,7 @@ from django.utils import timezone
 from agnes_site.core.failpoints import failpoint
 from catalog.services import retention
 from extracts.services import (
+    damage,
     extraction,
     leases,
     questions,
@@ -21,6 +22,9 @@ from extracts.services import (
     runs,
     scanning,
     scheduling,
+)
+from extracts.services import (
+    scrub as scrubs,
 )
 
 
@@ -73,3 +77,19 @@ def collect_garbage() -> None:
             rejected.sweep()
     except leases.LeaseTakenError:
         return
+
+
+@shared_task(base=DjangoTask)
+def scrub() -> None:
+    """Read some of the stored files and act on what is damaged."""
+    try:
+        with leases.lease("scrub"):
+            scrubs.go_on(now=timezone.now(), most_bytes=settings.CONFIG.scrub_bytes)
+    except leases.LeaseTakenError:
+        return
+
+
+@shared_task(base=DjangoTask)
+def check_stored_file(sha256: str) -> None:
+    """Read one stored file and act if it is damaged."""
+    damage.check(sha256)

@@ -313,6 +313,21 @@ class Config(BaseModel):
         yaml="retention.file_seconds",
         ge=0,
     )
+    scrub_seconds: int = setting(
+        300,
+        "Time between two readings of some stored files, to find those that the disk has damaged.",
+        env="AGNES_SCRUB_SECONDS",
+        yaml="retention.scrub_seconds",
+        ge=1,
+        le=86_400,
+    )
+    scrub_bytes: int = setting(
+        1024**3,
+        "How much is read each time, at least one file; all of them once a day at most.",
+        env="AGNES_SCRUB_BYTES",
+        yaml="retention.scrub_bytes",
+        ge=1,
+    )
     combined_max_bytes: int = setting(
         256 * 1024**2,
         "Size up to which a table of several parts is also kept as one file.",

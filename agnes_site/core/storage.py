@@ -112,6 +112,11 @@ class Layout:
         return self.root / "quarantine"
 
     @property
+    def damaged(self) -> Path:
+        """Stored files that no longer held what they should."""
+        return self.quarantine / "damaged"
+
+    @property
     def files(self) -> Path:
         """Where people put files for sources to read."""
         return self.root / "files"

@@ -16,6 +16,7 @@ from catalog.models.table import Table
 class IncidentKind(models.TextChoices):
     """What was found."""
 
+    DAMAGED = "damaged", "A stored file is damaged or missing"
     HELD = "held", "A candidate was not published"
     FOREIGN_FILE = "foreign_file", "A foreign file in a folder of ours"
     UNREACHABLE = "unreachable", "Remote tables cannot be looked at"

@@ -13,6 +13,7 @@ from extracts.models.run import (
     RunState,
     RunTrigger,
 )
+from extracts.models.scrub import ScrubRound
 
 __all__ = [
     "LOG_LIMIT",
@@ -28,4 +29,5 @@ __all__ = [
     "RunQuerySet",
     "RunState",
     "RunTrigger",
+    "ScrubRound",
 ]

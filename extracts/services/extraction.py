@@ -33,6 +33,7 @@ from extracts.engine.process import ChildStoppedError
 from extracts.engine.publish import ValidatedPart
 from extracts.models import Run, RunKind, RunOutcome, RunState, RunTrigger
 from extracts.services import (
+    damage,
     publication,
     regeneration,
     rejected,
@@ -179,6 +180,7 @@ def _is_paused(run: Run, table: Table) -> bool:
 @transaction.atomic
 def _succeed(holding: Holding, table: Table, *, outcome: RunOutcome) -> None:
     publication.end_hold(table)
+    damage.on_extracted(table)
     version = table.current_version
     is_ours = holding.finish(
         RunState.SUCCEEDED,

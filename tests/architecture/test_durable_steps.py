@@ -77,6 +77,7 @@ WITHOUT = {
     "catalog/services/versions.py: roll_back": _ALONE,
     "extracts/connectors/": "Below the folder of a run, which goes with it.",
     "extracts/engine/sorting.py: _Runs.__init__": "Below the folder of a run, which goes with it.",
+    "extracts/services/damage_reports.py: report": _ALONE,
     "extracts/services/extraction.py: sweep_staging": _AGAIN,
     "extracts/services/leases.py: _take": "It ends by itself.",
     "extracts/services/offering.py: _register": "Somebody waits for it and sees how far it came.",
