@@ -10,12 +10,19 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from analyst_cli import VERSION
-from analyst_cli.errors import ApiError, CliError, NotSignedInError
+from analyst_cli.errors import ApiError, CliError, NotSignedInError, TransportError
 from analyst_cli.transport import Response, Session
 
 _MAX_ERROR_BYTES = 64 << 10
 _MAX_JSON_BYTES = 256 << 20
-_CAPABILITIES = f"agnes/{VERSION}; parts"
+_OURS = {
+    "Accept-Encoding": "identity",
+    "User-Agent": f"agnes/{VERSION} ({sys.platform})",
+    "X-Agnes-Client": f"agnes/{VERSION}; parts",
+}
+# For answers that do not say what to do next: Agnes itself always does.
+_HINTS = {407: "A proxy wants a password: put it into HTTPS_PROXY (http://user:password@proxy)."}
+_HINT_OF_SERVER_ERROR = "Try again later; if it stays like this, tell the administrator."
 
 
 class TooOldError(CliError):
@@ -68,7 +75,7 @@ class AgnesClient:
         headers = {"Accept": "application/json"} | ({"If-None-Match": etag} if etag else {})
         response = self._get(self.server + "/api/sync/manifest", headers=headers)
         try:
-            if response.status == 304:
+            if response.status == 304 and etag:
                 response.read(1)
                 return ManifestAnswer(etag=etag, body=None)
             body = self._object(response)
@@ -86,6 +93,19 @@ class AgnesClient:
         url += f"?{urlencode(query)}" if query else ""
         return self._get(url, headers=headers, may_leave=True)
 
+    def report_damage(self, table: str, *, sha256: str, found: str) -> None:
+        """Tell the server that a file comes with a wrong hash, so that it checks its own.
+
+        Raises:
+            ApiError, NotSignedInError, TransportError: it does not listen.
+        """
+        url = f"{self.server}/api/data/{quote(table, safe='')}/report"
+        body = json.dumps({"sha256": sha256, "found": found}).encode()
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        self._checked(
+            self._session.post(url, token=self._token, headers=_OURS | headers, body=body)
+        ).close()
+
     def another(self) -> AgnesClient:
         """Return the same caller with connections of its own, for another thread."""
         return AgnesClient(server=self.server, token=self._token)
@@ -95,14 +115,11 @@ class AgnesClient:
         self._session.close()
 
     def _get(self, url: str, *, headers: dict[str, str], may_leave: bool = False) -> Response:
-        ours = {
-            "Accept-Encoding": "identity",
-            "User-Agent": f"agnes/{VERSION} ({sys.platform})",
-            "X-Agnes-Client": _CAPABILITIES,
-        }
-        response = self._session.get(
-            url, token=self._token, headers=ours | headers, may_leave=may_leave
+        return self._checked(
+            self._session.get(url, token=self._token, headers=_OURS | headers, may_leave=may_leave)
         )
+
+    def _checked(self, response: Response) -> Response:
         try:
             _check_version(response)
             if response.status >= 400 and response.status != 416:
@@ -114,6 +131,16 @@ class AgnesClient:
 
     def _object(self, response: Response) -> dict[str, Any]:
         text = response.read(_MAX_JSON_BYTES)
+        if response.status != 200:
+            raise NotAgnesError(
+                f"{self.server} answered HTTP {response.status} without being asked."
+            )
+        announced = response.headers.get("Content-Length") or ""
+        if announced.isdigit() and int(announced) != len(text) < _MAX_JSON_BYTES:
+            raise TransportError(
+                f"The answer of {self.server} ended after {len(text)} of {announced} bytes.",
+                hint="Try again; if it stays like this, a proxy may be in between.",
+            )
         try:
             body = json.loads(text)
         except (ValueError, RecursionError):
@@ -138,6 +165,9 @@ def _error(server: str, response: Response) -> CliError:
     body = _error_body(response)
     message = str(body.get("message") or "") or f"The server answered HTTP {response.status}."
     hint = str(body["hint"]) if body.get("hint") else None
+    if not body:
+        other = _HINT_OF_SERVER_ERROR if response.status >= 500 else NotAgnesError.hint
+        hint = _HINTS.get(response.status, other)
     if response.status == 401:
         return NotSignedInError(f"{server} does not accept the token: {message}", hint=hint)
     request_id = body.get("request_id") or response.headers.get("X-Request-Id")

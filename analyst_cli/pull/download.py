@@ -28,10 +28,14 @@ _PATIENCE_HINT = "The copy you have was kept. Run `agnes pull` again."
 
 
 class DamagedDownloadError(CliError):
-    """What the server sent is not what its manifest promised."""
+    """What the server sent is not what its manifest promised, each time it was asked.
+
+    ``found`` is the SHA-256 of what came, where as much came as was promised.
+    """
 
     code = "hash_mismatch"
     hint = f"{_PATIENCE_HINT} If it stays like this, tell the administrator."
+    found = ""
 
 
 class NotParquetError(CliError):
@@ -75,11 +79,7 @@ def fetch(download: Download, means: Means) -> int:
         reporter.begin(name, size_bytes=expected, done_bytes=staged.size_bytes)
         is_good = False
         try:
-            _transfer_with_retries(staged, means)
-            if was_resumed and not staged.is_right():
-                # The beginning may be from another version or damaged: once more, from the start.
-                staged.restart()
-                _transfer_with_retries(staged, means)
+            _transfer_until_right(staged, means, was_resumed=was_resumed)
             staged.sync()
             failpoint("pull.part_downloaded")
             staged.verify()
@@ -172,15 +172,34 @@ class _Staged:
         """
         if self.is_right():
             return
-        path, found = self.download.file.path, self.hash.hexdigest()[:12]
-        wanted = self.download.file.digest.partition(":")[2][:12]
+        path, found = self.download.file.path, self.hash.hexdigest()
+        wanted = self.download.file.digest.partition(":")[2]
         self._file.close()
         self._path.unlink()
         if not wanted:
             raise NotParquetError(f"The server did not send a whole Parquet file for {path}.")
-        raise DamagedDownloadError(
-            f"What came for {path} is damaged: its hash is {found}..., not {wanted}...."
+        error = DamagedDownloadError(
+            f"What came for {path} is damaged: its hash is {found[:12]}..., not {wanted[:12]}...."
         )
+        error.found = found
+        raise error
+
+
+def _transfer_until_right(staged: _Staged, means: Means, *, was_resumed: bool) -> None:
+    """Bring all of it; once more from the start when that came out wrong.
+
+    The beginning may be from another version, or the network may have damaged it on the way.
+    """
+    again = int(was_resumed) + int(environment.download_retries() > 0)
+    for _ in range(again):
+        try:
+            _transfer_with_retries(staged, means)
+        except DamagedDownloadError:
+            continue
+        if staged.is_right():
+            return
+        staged.restart()
+    _transfer_with_retries(staged, means)
 
 
 def _transfer_with_retries(staged: _Staged, means: Means) -> None:
@@ -252,8 +271,11 @@ def _check(response: Response, staged: _Staged) -> None:
     path = staged.download.file.path
     encoding = (response.headers.get("Content-Encoding") or "identity").lower()
     kind = (response.headers.get("Content-Type") or "").lower()
-    if kind.startswith("text/html") or encoding != "identity":
+    if kind.startswith("text/html"):
         raise NotParquetError(f"The server did not send {path} but something else ({kind}).")
+    if encoding != "identity":
+        staged.restart()  # a proxy may leave whole files alone, and change ranges only
+        raise NotParquetError(f"{path} was compressed on its way ({encoding}).")
     if response.status == 206:
         start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range") or "")
         if start is not None and int(start[1]) == staged.size_bytes:

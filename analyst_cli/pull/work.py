@@ -103,7 +103,25 @@ class Work:
 
         fetched = fetch_all(self.client, plan.downloads, reporter=self.reporter)
         self.result.bytes_downloaded += fetched.bytes_downloaded
+        self._report_damage(plan, fetched.errors)
         return plan, fetched.errors
+
+    def _report_damage(self, plan: Plan, failures: dict[str, CliError]) -> None:
+        """Tell the server which of its files came with a wrong hash, again and again."""
+        from analyst_cli.pull.download import DamagedDownloadError
+
+        for download in plan.downloads:
+            error = failures.get(download.file.path)
+            algorithm, _, wanted = download.file.digest.partition(":")
+            if not isinstance(error, DamagedDownloadError) or algorithm != "sha256":
+                continue
+            name = download.table.name
+            try:
+                self.client.report_damage(name, sha256=wanted, found=error.found)
+            except CliError as refused:
+                self.reporter.note(f"The server could not be told of it: {refused.message}")
+            else:
+                self.reporter.note(f"The server was told, and checks its file of {name!r}.")
 
     def _install(self, plan: Plan, failed: set[str], *, complete_etag: str) -> None:
         ready = [d for d in plan.downloads if d.table.name not in failed]

@@ -1,4 +1,4 @@
-"""HTTP as the client needs it: GET, redirects that keep the token at home, streams."""
+"""HTTP as the client needs it: redirects that keep the token at home, streams."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Response(Protocol):
 class Sender(Protocol):
     """Sends one request without following redirects."""
 
-    def send(self, url: str, headers: dict[str, str]) -> Response:
-        """Send a GET and return the answer once its headers are there."""
+    def send(self, url: str, headers: dict[str, str], body: bytes | None = None) -> Response:
+        """Send a GET, or a POST of ``body``, and return the answer once its headers are there."""
 
     def close(self) -> None:
         """Close the connections."""
@@ -100,21 +100,34 @@ class Session:
                 raise RedirectError("The server redirects to something that is not http(s).")
         raise RedirectError("The server redirects too many times.")
 
+    def post(self, url: str, *, token: str, headers: dict[str, str], body: bytes) -> Response:
+        """Send a POST, which no redirect leads elsewhere.
+
+        Raises:
+            TransportError: there was no answer.
+            RedirectError: it would lead elsewhere.
+        """
+        response = self._send(url, {**headers, "Authorization": f"Bearer {token}"}, body)
+        if response.status in _REDIRECTS:
+            response.close()
+            raise RedirectError("The server redirects what is sent to it.")
+        return response
+
     def close(self) -> None:
         """Close the connections."""
         for sender in (self._direct, self._full):
             if sender is not None:
                 sender.close()
 
-    def _send(self, url: str, headers: dict[str, str]) -> Response:
+    def _send(self, url: str, headers: dict[str, str], body: bytes | None = None) -> Response:
         parts = urlsplit(url)
         if parts.netloc not in self._only_full and not _needs_requests(parts):
             try:
-                return self._direct_sender().send(url, headers)
+                return self._direct_sender().send(url, headers, body)
             except CertificateError:
                 # Some Python builds come without root certificates; requests brings its own.
                 self._only_full.add(parts.netloc)
-        return self._full_sender().send(url, headers)
+        return self._full_sender().send(url, headers, body)
 
     def _direct_sender(self) -> Sender:
         if self._direct is None:

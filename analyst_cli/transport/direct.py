@@ -24,8 +24,10 @@ class DirectSender:
     def __init__(self) -> None:
         self._connections: dict[str, http.client.HTTPConnection] = {}
 
-    def send(self, url: str, headers: dict[str, str]) -> Response:
-        """Send a GET. A kept connection that the server has closed meanwhile is renewed once.
+    def send(self, url: str, headers: dict[str, str], body: bytes | None = None) -> Response:
+        """Send a GET, or a POST of ``body``.
+
+        A kept connection that the server has closed meanwhile is renewed once.
 
         Raises:
             CertificateError: the certificate is not trusted.
@@ -36,14 +38,14 @@ class DirectSender:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         is_reused = origin in self._connections
         try:
-            return self._exchange(origin, target, headers)
+            return self._exchange(origin, target, headers, body)
         except _STALE as error:
             if not is_reused:
                 raise _explain(origin, error) from error
         except (OSError, http.client.HTTPException) as error:
             raise _explain(origin, error) from error
         try:
-            return self._exchange(origin, target, headers)
+            return self._exchange(origin, target, headers, body)
         except (OSError, http.client.HTTPException) as error:
             raise _explain(origin, error) from error
 
@@ -53,10 +55,13 @@ class DirectSender:
             connection.close()
         self._connections.clear()
 
-    def _exchange(self, origin: str, target: str, headers: dict[str, str]) -> Response:
+    def _exchange(
+        self, origin: str, target: str, headers: dict[str, str], body: bytes | None
+    ) -> Response:
         connection = self._connections.pop(origin, None) or _connect(origin)
         try:
-            connection.request("GET", target, headers=headers)
+            method = "GET" if body is None else "POST"
+            connection.request(method, target, body=body, headers=headers)
             answer = connection.getresponse()
         except BaseException:
             connection.close()

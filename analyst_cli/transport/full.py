@@ -25,8 +25,8 @@ class RequestsSender:
         # Without this, requests takes a password for the host from ~/.netrc instead of our token.
         self._session.auth = _unchanged
 
-    def send(self, url: str, headers: dict[str, str]) -> Response:
-        """Send a GET without following redirects.
+    def send(self, url: str, headers: dict[str, str], body: bytes | None = None) -> Response:
+        """Send a GET, or a POST of ``body``, without following redirects.
 
         Raises:
             CertificateError: the certificate is not trusted.
@@ -34,9 +34,11 @@ class RequestsSender:
         """
         timeout = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
         try:
-            answer = self._session.get(
-                url, headers=headers, stream=True, allow_redirects=False, timeout=timeout
-            )
+            method = "GET" if body is None else "POST"
+            answer = self._session.request(
+                method, url, data=body, headers=headers, stream=True, allow_redirects=False,
+                timeout=timeout,
+            )  # fmt: skip
         except requests.exceptions.SSLError as error:
             raise CertificateError(f"The certificate of {url} is not trusted: {error}") from error
         except requests.RequestException as error:

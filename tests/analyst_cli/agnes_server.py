@@ -67,6 +67,8 @@ class AgnesServer:
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
+    reports: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    takes_reports: bool = True
     headers: dict[str, str] = field(default_factory=dict)
     manifest_changes: dict[str, Callable[[dict[str, Any]], None]] = field(default_factory=dict)
     token: str | None = TOKEN  # without one, nobody needs any
@@ -162,6 +164,19 @@ class Handler(BaseHTTPRequestHandler):
             self.send_part(unquote(found[1]), parse_qs(parts.query))
         else:
             self.send_error_body(404, "not_found", "There is nothing here.")
+
+    def do_POST(self) -> None:
+        agnes = self.server.agnes
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        agnes.seen.append(Seen(path=self.path, headers=dict(self.headers.items())))
+        found = re.fullmatch(r"/api/data/([^/]+)/report", self.path)
+        if self.headers.get("Authorization") != f"Bearer {agnes.token}":
+            self.send_error_body(401, "invalid_token", "The token is not valid.")
+        elif found is None or not agnes.takes_reports:
+            self.send_error_body(404, "not_found", "There is nothing here.")
+        else:
+            agnes.reports.append((unquote(found[1]), body))
+            self.send_json({"is_checked": True}, status=202)
 
     def send_manifest(self) -> None:
         agnes = self.server.agnes
