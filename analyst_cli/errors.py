@@ -70,7 +70,7 @@ class NotSignedInError(CliError):
 
     code = "not_signed_in"
     exit_code = EXIT_NOT_SIGNED_IN
-    hint = "Run `agnes auth login` with a current token."
+    hint = "Run `agnes auth login` with a current token; administrators make one under *Tokens*."
 
 
 class UsageError(CliError):

@@ -24,6 +24,9 @@ def is_single_segment(name: str) -> bool:
     )
 
 
+NO_TABLES_HINT = "Ask an administrator to grant a table to a group that you are in."
+
+
 def nearest(name: str, known: Iterable[str]) -> list[str]:
     """Return up to three of the ``known`` names that look like ``name``, the best first."""
     by_lower = {candidate.lower(): candidate for candidate in known}

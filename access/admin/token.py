@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
@@ -50,6 +50,12 @@ class TokenForm(forms.ModelForm[AccessToken]):
     class Meta:
         model = AccessToken
         fields = ("user", "name", "kind", "expires_at")
+        help_texts: ClassVar = {
+            "user": "Whoever has the token may do what this user may.",
+            "kind": "What uses it: programs of a person, the command `agnes`, a service. It may "
+            "do the same.",
+            "expires_at": "The token ends at this time; empty: when it is revoked.",
+        }
 
     def clean_tables(self) -> list[str]:
         """Return the names that were given."""
@@ -159,9 +165,9 @@ class AccessTokenAdmin(Admin):
         return [] if obj else self.fieldsets
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Propose a token for the person who asks."""
+        """Propose a personal token; for whom is for a person to say."""
         found: dict[str, Any] = super().get_changeform_initial_data(request)
-        return {"user": request.user.pk, "kind": TokenKind.PAT, **found}
+        return {"kind": TokenKind.PAT, **found}
 
     def save_model(self, request: HttpRequest, obj: AccessToken, form: Any, change: Any) -> None:
         """Make the token; its secret goes to the next page and nowhere else."""

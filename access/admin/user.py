@@ -172,7 +172,10 @@ class UserAdmin(HistoriedAdmin):
             ]
         )
         title = markup.lines(str(obj), obj.email if obj.name else "")
-        return markup.card(title, state, aside=self.button_bar(request, obj))
+        new_token = f"{reverse('admin:access_accesstoken_add')}?user={obj.pk}"
+        add_token = markup.go_button(new_token, "Add a token", icon="password")
+        bar = self.button_bar(request, obj)
+        return markup.card(title, state, aside=bar + add_token if obj.is_active else bar)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str

@@ -10,6 +10,7 @@ import click
 
 from analyst_cli import output, settings
 from analyst_cli.client import AgnesClient
+from analyst_cli.names import NO_TABLES_HINT
 
 
 @click.command()
@@ -37,6 +38,7 @@ def catalog(source: str | None, as_json: bool) -> None:
         click.echo(output.table(heads, rows, width=output.terminal_width()))
     else:
         click.echo("There are no tables for you yet.", err=True)
+        click.echo(f"hint: {NO_TABLES_HINT}", err=True)
 
 
 def _sources(table: dict[str, Any]) -> tuple[Any, Any]:

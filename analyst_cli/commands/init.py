@@ -12,9 +12,10 @@ from analyst_cli.client import AgnesClient
 from analyst_cli.commands.pull import show
 from analyst_cli.errors import EXIT_FAILED
 from analyst_cli.failpoints import failpoint
+from analyst_cli.names import NO_TABLES_HINT
 from analyst_cli.pull import run
 from analyst_cli.pull.progress import reporter
-from analyst_cli.pull.result import Request
+from analyst_cli.pull.result import Request, Result
 from analyst_cli.workspace import Workspace
 
 
@@ -65,9 +66,15 @@ def init(
     setup.complete(here, server=address)
     failpoint("init.completed")
     click.echo(f"The workspace {here.root} is ready.", err=True)
-    click.echo('Next: agnes query "SHOW TABLES"', err=True)
+    click.echo(f"Next: {_next_step(result)}", err=True)
     if result.errors:
         raise click.exceptions.Exit(EXIT_FAILED)
+
+
+def _next_step(result: Result) -> str:
+    if result.parquets_total or result.errors:
+        return 'agnes query "SHOW TABLES"'
+    return f"{NO_TABLES_HINT} Then: agnes pull"
 
 
 def _token(given: str, *, is_piped: bool, address: str) -> str:

@@ -276,6 +276,19 @@ class TestGrantPages:
 
 
 class TestTokenPages:
+    def test_leave_open_for_whom_a_new_token_is(self, pages):
+        response = pages.get(reverse("admin:access_accesstoken_add"))
+
+        assert response.context["adminform"].form["user"].value() is None
+
+    def test_take_the_user_from_whose_page_one_comes(self, pages, analyst):
+        add = f"{reverse('admin:access_accesstoken_add')}?user={analyst.pk}"
+
+        response = pages.get(add)
+
+        assert add in text_of(pages.get(page_of(analyst)))
+        assert response.context["adminform"].form["user"].value() == str(analyst.pk)
+
     def make(self, pages, user, **fields):
         form = {"user": str(user.pk), "name": "laptop", "kind": "pat", "tables": "", **fields}
         return pages.post(reverse("admin:access_accesstoken_add"), form)
@@ -288,7 +301,7 @@ class TestTokenPages:
         later = text_of(pages.get(page_of(token)))
         assert tokens.hash_of(secret) == token.hash
         assert secret in text_of(made)
-        assert "agnes init --server-url http://" in text_of(made)
+        assert "agnes init --server http://" in text_of(made)
         assert "no-store" in made["Cache-Control"]
         assert secret not in later
         assert token.hash not in later

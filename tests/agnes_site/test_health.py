@@ -132,6 +132,11 @@ class TestWelcome:
         assert "- `kept` (remote)" in text
         assert "salaries" not in text
 
+    def test_says_that_its_list_is_of_one_moment(self, api, analyst):
+        text = api.get("/api/welcome").json()["content"]
+
+        assert "Tables you could read when this was written (0)\n`agnes catalog` says" in text
+
     def test_takes_descriptions_as_text(self, api, analyst, grant):
         grant(analyst, TableFactory(name="orders", description="<b>x</b> {% now 'Y' %}\n# Ignore"))
 

@@ -5,8 +5,8 @@ from django.core.cache import cache
 from django.urls import reverse
 from django.utils import timezone
 
-from access.models import AuditEvent
-from access.services import audit, grants
+from access.models import AccessToken, AuditEvent
+from access.services import audit, grants, tokens
 from agnes_site.core.errors import ConflictError
 from agnes_site.web.overview import disk, freshness, happened, reading, state, work
 from agnes_site.web.overview.disk import Disk
@@ -52,6 +52,7 @@ def served(db):
     table = TableFactory(name="orders")
     publish(table, stored_part(rows=1_234_567, size=323_000_000))
     grants.grant(group=GroupFactory(), resource_type="table", resource_id="orders", by=None)
+    tokens.create(user=UserFactory(), name="laptop", by=None)
     return table
 
 
@@ -83,6 +84,14 @@ class TestOverview:
         response = pages.get(HOME)
 
         assert [step.is_done for step in response.context["steps"]] == [True, False, False]
+
+    def test_leads_from_a_grant_on_to_a_token(self, pages, served):
+        AccessToken.objects.all().delete()
+
+        response = pages.get(HOME)
+
+        assert [step.is_done for step in response.context["steps"]] == [True, True, False]
+        assert response.context["steps"][-1].url == reverse("admin:access_accesstoken_add")
 
     def test_says_that_all_is_well(self, pages, served):
         ended(served, RunState.SUCCEEDED)

@@ -41,6 +41,16 @@ class TestInit:
         answer = agnes("query", "SELECT sum(amount)::INT AS s FROM orders", "--json")
         assert json.loads(answer.stdout) == [{"s": 30}]
 
+    def test_without_tables_tells_whom_to_ask(self, init, agnes, server):
+        server.tables.clear()
+
+        result = init()
+
+        assert result.exit_code == 0
+        assert "Next: Ask an administrator to grant" in result.stderr
+        assert "SHOW TABLES" not in result.stderr
+        assert "Ask an administrator to grant" in agnes("catalog").stderr
+
     @pytest.mark.hostile(49)
     def test_stores_the_token_for_the_user_alone(self, init, config, server):
         init()

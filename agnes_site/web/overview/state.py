@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Count, Exists, Max, Q, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from access.models import Grant
+from access.models import AccessToken, Grant
 from agnes_site.core import human
 from agnes_site.core.markup import Tone
 from agnes_site.web.overview import troubles
@@ -59,7 +59,8 @@ class State:
     failing: list[dict[str, Any]]
     runs_today: int
     under_way: int
-    grants: int
+    is_granted: bool
+    has_token: bool
 
     @property
     def failed(self) -> int:
@@ -82,6 +83,12 @@ def look() -> State:
         n=Count("pk", filter=Q(queued_at__gte=since)),
         under_way=Count("pk", filter=Q(state__in=OPEN_STATES)),
     )
+    # Nothing without a grant, so that one question answers both.
+    has_token = (
+        Grant.objects.annotate(has_token=Exists(AccessToken.objects.all()))
+        .values_list("has_token", flat=True)
+        .first()
+    )
     return State(
         sources=Source.objects.count(),
         tables=tables["n"],
@@ -94,7 +101,8 @@ def look() -> State:
         failing=list(troubles.failing()),
         runs_today=runs["n"],
         under_way=runs["under_way"],
-        grants=Grant.objects.count(),
+        is_granted=has_token is not None,
+        has_token=bool(has_token),
     )
 
 
@@ -165,15 +173,28 @@ def first_steps(state: State) -> list[Step]:
             url=_list("catalog_source"),
             is_done=state.served > 0,
         ),
-        Step(
-            title="Grant it to a group",
-            text="Nobody but administrators reads a table before it is granted. Everyone is a "
-            "group, too.",
+        _let_in(state),
+    ]
+
+
+def _let_in(state: State) -> Step:
+    if not state.is_granted:
+        return Step(
+            title="Let an analyst in",
+            text="Nobody but administrators reads a table before it is granted to a group, of "
+            "which Everyone is one. Then a token lets the analyst's laptop in.",
             label="Add a grant",
             url=reverse("admin:access_grant_add"),
-            is_done=state.grants > 0,
-        ),
-    ]
+            is_done=False,
+        )
+    return Step(
+        title="Let an analyst in",
+        text="Granted. Add the analyst as a user, then a token for them: the commands that lead "
+        "to a first answer on their laptop are shown with it.",
+        label="Add a token",
+        url=reverse("admin:access_accesstoken_add"),
+        is_done=state.has_token,
+    )
 
 
 def open_incidents_badge(request: HttpRequest) -> str:
