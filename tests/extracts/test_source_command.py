@@ -57,6 +57,14 @@ class TestSource:
         assert "bills\tbills.csv" in said
         assert "registered as orders" in said
 
+    def test_says_what_is_wrong_with_what_is_offered(self, folder):
+        SourceFactory(slug="shop", config={"folder": str(folder)})
+        (folder / "empty.csv").write_bytes(b"")
+
+        said = source("discover", "shop")
+
+        assert "empty.csv\t0\u00a0bytes\tempty.csv is empty." in said
+
     def test_registers_tables_under_the_names_given(self, folder):
         SourceFactory(slug="shop", config={"folder": str(folder)})
         Group.objects.create(name="Finance")

@@ -54,7 +54,7 @@
     }
 
     function clearErrors() {
-      for (const old of form.querySelectorAll(".ag-script-error, .group > .text-red-600")) old.remove();
+      for (const old of form.querySelectorAll(".ag-script-error, .group > .text-red-600, .grow > .text-red-600")) old.remove();
       for (const old of form.querySelectorAll("[aria-invalid]")) old.removeAttribute("aria-invalid");
     }
 
@@ -70,7 +70,7 @@
         input.setAttribute("aria-describedby", told.id);
         const folded = input.closest("details");
         if (folded) folded.open = true;
-        (input.closest(".group") || rowOf(input)).append(told);
+        (input.closest(".grow") || input.closest(".group") || rowOf(input)).append(told);
         first = first || input;
       }
       if (lost.length) say("bad", element("strong", "", lost.join(" ")));

@@ -28,7 +28,10 @@ class CsvRowError(RowError):
     """A row of a CSV file does not fit the columns."""
 
     code = "csv_row_invalid"
-    hint = "Correct the file; check the delimiter in the settings of the table."
+    hint = (
+        "Correct the file; check the delimiter in the settings of the table. To go on without such "
+        "rows, choose `quarantine` for its bad rows there."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

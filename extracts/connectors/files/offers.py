@@ -127,7 +127,7 @@ class _Looking:
                 return Look(columns=reader.columns)
         except AgnesError as error:
             # One bad file must not hide the others.
-            return Look(problem=error.message)
+            return Look(problem=f"{error.message} {error.hint}".rstrip())
 
     def _is_late(self) -> bool:
         return time.monotonic() > self._deadline

@@ -100,11 +100,7 @@ class _Column:
 
 def offered(upstream: Postgres) -> Iterator[TableSpec]:
     """Yield every table, view and partitioned table that the user may read."""
-    readable = _READABLE
-    if upstream.config.schemas:
-        listed = ", ".join(quote_literal(name) for name in upstream.config.schemas)
-        readable += f" AND n.nspname IN ({listed})"
-    tables = _dicts(upstream, _TABLES.format(readable=readable), _TABLE_FIELDS)
+    tables = _listed(upstream)
     columns = _columns(upstream, _ids(tables))
     types = _types(upstream, (column.type for each in columns.values() for column in each))
     taken: set[str] = set()
@@ -126,8 +122,16 @@ def offered(upstream: Postgres) -> Iterator[TableSpec]:
 
 
 def readable_tables(upstream: Postgres) -> int:
-    """Return how many tables the user may read."""
-    return len(_dicts(upstream, _TABLES.format(readable=_READABLE), _TABLE_FIELDS))
+    """Return how many tables of the source's schemas the user may read."""
+    return len(_listed(upstream))
+
+
+def _listed(upstream: Postgres) -> list[dict[str, Any]]:
+    readable = _READABLE
+    if upstream.config.schemas:
+        listed = ", ".join(quote_literal(name) for name in upstream.config.schemas)
+        readable += f" AND n.nspname IN ({listed})"
+    return _dicts(upstream, _TABLES.format(readable=readable), _TABLE_FIELDS)
 
 
 def table_relation(

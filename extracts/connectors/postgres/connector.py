@@ -56,8 +56,10 @@ class PostgresConnector(DatabaseConnector[Postgres]):
         with self.asked(config, secrets) as upstream:
             version = upstream.values("SELECT current_setting('server_version') AS version")[0][0]
             tables = catalog.readable_tables(upstream)
+        where = f" in {', '.join(upstream.config.schemas)}" if upstream.config.schemas else ""
+        count = f"{human.plural(tables, 'table')}{where}"
         return Health(
-            message=f"PostgreSQL {version} answers; {human.plural(tables, 'table')} can be read.",
+            message=f"PostgreSQL {version} answers; {count} can be read.",
             details={"version": str(version), "tables": tables},
         )
 

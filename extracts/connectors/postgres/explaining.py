@@ -34,16 +34,18 @@ _RETRY_SECONDS = 30
 _MEANINGS: tuple[tuple[str, type[AgnesError], str], ...] = (
     ("no pg_hba.conf entry", SignInRefusedError,
      "The server lets nobody in from here: add a line for {user} and this address to its "
-     "pg_hba.conf. If it says 'no encryption', choose sslmode 'require' in the source."),
+     "pg_hba.conf. If it says 'no encryption', choose the encryption (sslmode) 'require' in the "
+     "source."),
     ("pg_hba.conf rejects", SignInRefusedError,
      "The server's pg_hba.conf refuses {user} from here. If it says 'no encryption', choose "
-     "sslmode 'require' in the source."),
+     "the encryption (sslmode) 'require' in the source."),
     ("server does not support SSL", EncryptionError,
-     "Turn on SSL at the server, or choose another sslmode in the source."),
+     "Turn on SSL at the server, or choose another encryption (sslmode) in the source."),
     ("certificate verify failed", EncryptionError,
      "Give the certificate of the authority that signed the server's in the source."),
     ("does not match host name", EncryptionError,
-     "Use the host name that the server's certificate is made for, or sslmode 'verify-ca'."),
+     "Use the host name that the server's certificate is made for, or the encryption (sslmode) "
+     "'verify-ca'."),
     ("unexpected eof", SourceInterruptedError, ""),
     ("closed unexpectedly", SourceInterruptedError, ""),
     ("SSL SYSCALL error", SourceInterruptedError, ""),

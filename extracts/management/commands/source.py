@@ -126,6 +126,7 @@ class Command(BaseCommand):
         found = offering.ask_offers(sources.find_source(options["name"]))
         for each in found:
             state = f"registered as {each.registered_as}" if each.registered_as else "free"
+            state = each.spec["problem"] or state
             size = human.size(each.spec["bytes"])
             self.stdout.write("\t".join([each.proposed_name, each.upstream_id, size, state]))
         self._done(f"{human.plural(len(found), 'table')} offered.")

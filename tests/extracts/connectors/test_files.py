@@ -143,8 +143,24 @@ class TestDiscover:
 
         bad, good = files_connector().discover(FilesConfig(folder=folder), {})
 
-        assert (bad.columns, bad.problem) == ((), "bad.csv is empty.")
+        assert bad.columns == ()
+        assert bad.problem.startswith("bad.csv is empty. ")
         assert good.columns
+
+    def test_says_with_a_bad_file_what_to_do(self, folder):
+        (folder / "bad.csv").write_bytes("číslo\n1\n".encode("cp1250"))
+
+        (bad,) = files_connector().discover(FilesConfig(folder=folder), {})
+
+        assert "Set encoding in the settings of the table" in bad.problem
+
+    def test_needs_the_folder_and_not_a_file_in_it(self, folder):
+        (folder / "a.csv").write_text("id\n1\n")
+
+        with pytest.raises(SourceFolderMissingError, match="is a file") as failed:
+            files_connector().test(FilesConfig(folder=folder / "a.csv"), {})
+
+        assert "Give the folder" in failed.value.hint
 
     def test_needs_the_folder(self, folder):
         with pytest.raises(SourceFolderMissingError):

@@ -142,6 +142,13 @@ def test_offers_only_the_schemas_that_are_wanted(connector, config, secrets, ser
     only = config.model_copy(update={"schemas": ("stock",)})
 
     assert [spec.upstream_id for spec in connector.discover(only, secrets)] == ["stock.items"]
+    assert connector.test(only, secrets).message.endswith("1 table in stock can be read.")
+
+
+def test_says_that_a_schema_holds_nothing_to_read(connector, config, secrets, server, schema):
+    only = config.model_copy(update={"schemas": ("nowhere",)})
+
+    assert connector.test(only, secrets).message.endswith("0 tables in nowhere can be read.")
 
 
 def test_sorts_texts_by_their_bytes_and_the_rest_at_the_source(

@@ -60,6 +60,10 @@ class LocalLocation(Location):
             SourceFolderMissingError: it is not there, or cannot be read.
         """
         self._root = allowed_path(folder, reach)
+        if self._root.is_file():
+            raise SourceFolderMissingError(
+                f"{folder} is a file.", hint="Give the folder that it is in; files are chosen next."
+            )
         if not self._root.is_dir() or not os.access(self._root, os.R_OK | os.X_OK):
             raise SourceFolderMissingError(f"The folder {folder} cannot be read.")
         self._inner = Reach(roots=(self._root,), private=reach.private)
