@@ -24,6 +24,10 @@ COMMANDS = {
     "pull": ("analyst_cli.commands.pull:pull", "Download what has changed on the server."),
     "query": ("analyst_cli.commands.query:query", "Run SQL over the tables you have pulled."),
     "status": ("analyst_cli.commands.status:status", "Show what the workspace holds."),
+    "verify": (
+        "analyst_cli.commands.verify:verify",
+        "Read the pulled files and compare their hashes.",
+    ),
 }
 
 
