@@ -30,13 +30,14 @@ from extracts.services import (
 
 @shared_task(base=DjangoTask)
 def execute_run(run_id: str) -> None:
-    """Claim a run and do it; another worker's run, and one that is over, is left alone."""
+    """Claim a run, what can be done with it, and do them; leave alone what is not to be done."""
     try:
         run = runs.claim(UUID(run_id), worker=runs.worker_name())
     except runs.RunNotClaimedError:
         return
+    along = runs.claim_along(run)
     failpoint("run.claimed")
-    extraction.execute(run)
+    extraction.execute(run, *along)
 
 
 @shared_task(base=DjangoTask)

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from extracts.engine.zygote import Channel
 
 ROOT = Path(__file__).resolve().parents[2]
 _POLL_SECONDS = 0.5
+_OUT_OF_MEMORY = "memory_exceeded"
 _TOO_LONG = "The work took longer than one run may take."
 
 
@@ -92,34 +94,86 @@ def run(job: Job, *, progress: Progress, should_stop: Callable[[], bool] = lambd
         ChildUpstreamError: it failed because the other side did.
         ChildCrashedError, ChildTimeoutError, ChildStoppedError: the child is gone.
     """
+    (outcome,) = run_each(
+        job, [{}], progress=lambda _: progress, should_stop=lambda _: should_stop()
+    )
+    if isinstance(outcome, AgnesError):
+        raise outcome
+    return outcome
+
+
+def run_each(
+    job: Job,
+    each: Sequence[Mapping[str, Any]],
+    *,
+    progress: Callable[[int], Progress],
+    should_stop: Callable[[int], bool],
+) -> Generator[Any, None, None]:
+    """Do ``job`` once for each of these additional arguments; yield what each led to, in order.
+
+    That is its result, or the error that :func:`run` would raise. All are done by one child as
+    long as it lives: one that ends at some arguments is followed by another for the rest, and
+    what may be due to those before is tried once more on its own. ``progress`` and
+    ``should_stop`` are told how many are done. When the caller stops asking, the child is killed.
+    """
+    done = 0
+    while done < len(each):
+        first = done
+        try:
+            with closing(_outcomes(job, each, first, progress, should_stop)) as outcomes:
+                for outcome in outcomes:
+                    is_out_of_memory = getattr(outcome, "code", "") == _OUT_OF_MEMORY
+                    if is_out_of_memory and done > first:
+                        break
+                    yield outcome
+                    done += 1
+                    if is_out_of_memory:
+                        break
+        except ChildCrashedError as error:
+            if done == first:
+                yield error
+                done += 1
+        except (ChildTimeoutError, ChildStoppedError) as error:
+            yield error
+            done += 1
+
+
+def _outcomes(
+    job: Job,
+    each: Sequence[Mapping[str, Any]],
+    done: int,
+    progress: Callable[[int], Progress],
+    should_stop: Callable[[int], bool],
+) -> Generator[Any, None, None]:
+    """Yield what a new child makes of the arguments from number ``done`` on."""
     deadline = time.monotonic() + job.timeout_seconds
     with _connect() as connection:
         channel = Channel(connection)
-        _ask(channel, job)
+        _ask(channel, job, each[done:])
         child: int | None = None
         try:
-            while True:
+            while done < len(each):
                 if not channel.wait(_POLL_SECONDS):
-                    _check(deadline, should_stop)
+                    _check(deadline, should_stop, done)
                     continue
                 message = channel.receive()
                 if message is None:
                     raise ChildCrashedError("The process that did the work ended without a word.")
                 if "pid" in message:
                     child = _handle(int(message["pid"]))
-                elif "error" in message:
-                    raise _failed(message["error"])
-                elif "result" in message:
-                    return message["result"]
+                elif "error" in message or "result" in message:
+                    yield _failed(message["error"]) if "error" in message else message["result"]
+                    done += 1
+                    deadline = time.monotonic() + job.timeout_seconds
                 else:
-                    progress(**message)
-                    _check(deadline, should_stop)
+                    progress(done)(**message)
+                    _check(deadline, should_stop, done)
         finally:
             if child is not None:
                 _kill(child)
 
 
-def _ask(channel: Channel, job: Job) -> None:
+def _ask(channel: Channel, job: Job, each: Sequence[Mapping[str, Any]]) -> None:
     # A large job does not fit on its way to a child that does not begin to read.
     channel.connection.settimeout(job.timeout_seconds)
     try:
@@ -127,6 +181,7 @@ def _ask(channel: Channel, job: Job) -> None:
             {
                 "function": job.function,
                 "arguments": _with_secrets(job),
+                "each": [dict(arguments) for arguments in each],
                 "environ": dict(job.environ),
                 "memory_bytes": job.memory_bytes,
                 "failpoint": dict(job.failpoint),
@@ -149,8 +204,8 @@ def _failed(given: Mapping[str, Any]) -> ChildFailedError:
     return ChildUpstreamError(given) if given.get("is_upstream") else ChildFailedError(given)
 
 
-def _check(deadline: float, should_stop: Callable[[], bool]) -> None:
-    if should_stop():
+def _check(deadline: float, should_stop: Callable[[int], bool], done: int) -> None:
+    if should_stop(done):
         raise ChildStoppedError("The work was stopped.")
     if time.monotonic() > deadline:
         raise ChildTimeoutError(_TOO_LONG)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -273,15 +274,21 @@ def _recorded_order(facts: dict[bytes, bytes], names: list[str]) -> tuple[str, .
 
 def _columns_by_duckdb(path: Path) -> tuple[ColumnSpec, ...]:
     """Ask DuckDB what it calls the columns, for files whose types we did not choose."""
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "autoload_known_extensions": "false",
-        "autoinstall_known_extensions": "false",
-    }
     try:
-        with duckdb.connect(config=config) as connection:
-            rows = connection.execute(
+        with _duckdb().cursor() as cursor:
+            rows = cursor.execute(
                 "DESCRIBE SELECT * FROM read_parquet(?, hive_partitioning = false)", [str(path)]
             ).fetchall()
     except duckdb.Error as error:
+        # What went wrong may have left it unusable.
+        _duckdb.cache_clear()
         raise DamagedFileError(f"{path.name} cannot be read by DuckDB: {error}") from error
     return tuple(ColumnSpec(name=row[0], type=row[1]) for row in rows)
+
+
+@cache
+def _duckdb() -> duckdb.DuckDBPyConnection:
+    """Return the DuckDB of this process: to open one takes longer than to read a small file."""
+    return duckdb.connect(
+        config={"autoload_known_extensions": "false", "autoinstall_known_extensions": "false"}
+    )

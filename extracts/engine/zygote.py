@@ -114,7 +114,9 @@ def _work(connection: socket.socket, parent: int) -> None:
         if job is not None:
             channel.send({"pid": os.getpid()})
             _confine(job)
-            _answer(channel, job, _scrubber(job))
+            scrubber = _scrubber(job)
+            for arguments in job["each"]:
+                _answer(channel, job["function"], {**job["arguments"], **arguments}, scrubber)
             status = 0
     finally:
         logging.shutdown()
@@ -131,15 +133,15 @@ def _scrubber(job: dict[str, Any]) -> Scrubber:
     return scrubber
 
 
-def _answer(channel: Channel, job: dict[str, Any], scrubber: Scrubber) -> None:
+def _answer(channel: Channel, wanted: str, arguments: dict[str, Any], scrubber: Scrubber) -> None:
     def report(phase: str, *, done: int = 0, total: int | None = None, message: str = "") -> None:
         text = scrubber.text(message)
         channel.send({"phase": phase, "done": done, "total": total, "message": text})
 
-    module, _, name = str(job["function"]).partition(":")
+    module, _, name = wanted.partition(":")
     function: Callable[..., Any] = getattr(import_module(module), name)
     try:
-        answer = {"result": _for_people(function(job["arguments"], report), scrubber)}
+        answer = {"result": _for_people(function(arguments, report), scrubber)}
     except Exception as error:  # noqa: BLE001  it goes no further than this process
         answer = {"error": scrubber.value(_as_json(failures.as_error(error)))}
     channel.send(answer)

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import DataError, IntegrityError
 
 from agnes_site.core.errors import AgnesError, InvalidInputError
 from agnes_site.core.failpoints import failpoint
@@ -68,7 +69,7 @@ def publish(*, table: Table, run: Run, candidate: Candidate) -> tuple[TableVersi
     return outcome.version, outcome.is_new
 
 
-def publish_all(submissions: Sequence[Submission]) -> list[Committed | AgnesError | OSError]:
+def publish_all(submissions: Sequence[Submission]) -> list[Committed | Exception]:
     """Publish candidates for different tables at once; return what each led to, in their order.
 
     What :func:`publish` would raise for one of them is its outcome; it does not touch the others.
@@ -79,10 +80,8 @@ def publish_all(submissions: Sequence[Submission]) -> list[Committed | AgnesErro
         return _publish_all(submissions, layout)
 
 
-def _publish_all(
-    submissions: Sequence[Submission], layout: Layout
-) -> list[Committed | AgnesError | OSError]:
-    outcomes: dict[UUID, Committed | AgnesError | OSError] = {}
+def _publish_all(submissions: Sequence[Submission], layout: Layout) -> list[Committed | Exception]:
+    outcomes: dict[UUID, Committed | Exception] = {}
     proposals = []
     for submission in submissions:
         try:
@@ -97,10 +96,20 @@ def _publish_all(
         store=layout.store,
     )
     failpoint("publish.stored")
-    committed = versions.commit_all(proposals)
+    committed = _committed(proposals)
     failpoint("publish.committed")
     outcomes |= {each.table.pk: to for each, to in zip(proposals, committed, strict=True)}
     return [outcomes[submission.table.pk] for submission in submissions]
+
+
+def _committed(proposals: Sequence[Proposal]) -> Sequence[Committed | Exception]:
+    try:
+        return versions.commit_all(proposals)
+    except (DataError, IntegrityError) as error:
+        # The database refuses something of one table: the others are committed without it.
+        if len(proposals) == 1:
+            return [error]
+        return [outcome for each in proposals for outcome in _committed([each])]
 
 
 def _draft(submission: Submission, *, store: Path) -> Draft:

@@ -67,16 +67,26 @@ def rebuild_source(source: Source, progress: Progress) -> None:
     Raises:
         AgnesError, OSError: they cannot be written.
     """
+    for error in rebuild_sources([source], progress).values():
+        raise error
+
+
+def rebuild_sources(
+    sources: Sequence[Source], progress: Progress
+) -> dict[str, AgnesError | OSError]:
+    """Bring the faces of some sources up to date, each on its own; return what failed, by slug."""
     layout: Layout = settings.LAYOUT
-    while True:
-        source.refresh_from_db()
-        stamp = source.stamp
-        for error in _renew_extracts(layout, [source], progress).values():
-            raise error
-        _renew_analytics(layout, [source], progress)
-        source.refresh_from_db()
-        if source.stamp == stamp:
-            return
+    failed: dict[str, AgnesError | OSError] = {}
+    left = {source.pk for source in sources}
+    while left:
+        known = list(Source.objects.filter(pk__in=left).order_by("slug"))
+        failed |= _renew_extracts(layout, known, progress)
+        known = [source for source in known if source.slug not in failed]
+        _renew_analytics(layout, known, progress)
+        # What has changed meanwhile has asked for no run of its own.
+        now = dict(Source.objects.filter(pk__in=left).values_list("pk", "stamp"))
+        left = {source.pk for source in known if now.get(source.pk, source.stamp) != source.stamp}
+    return failed
 
 
 def rebuild(progress: Progress) -> list[str]:

@@ -10,16 +10,17 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
 from celery import current_app
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from kombu.exceptions import ChannelError
 from kombu.exceptions import OperationalError as QueueError
@@ -30,13 +31,16 @@ from agnes_site.core.errors import AgnesError, ConflictError
 from agnes_site.core.failpoints import failpoint
 from agnes_site.core.heartbeat import beating
 from catalog.models import Source, Table
-from catalog.services.versions import take_fencing
+from catalog.services.versions import take_fencing, take_fencings
 from extracts.models import LOG_LIMIT, Run, RunKind, RunState, RunTrigger
 from extracts.models.moments import is_over
 
 TASK = "extracts.tasks.execute_run"
 _TRIES = 5
 _AT_ONCE = 200
+# Runs that one worker does together.
+_TOGETHER = 50
+_PAUSE_SECONDS = 0.5
 # A bell counts as lost when this many sweeps have come and gone since.
 _FRESH_SWEEPS = 4
 logger = structlog.get_logger(__name__)
@@ -104,6 +108,20 @@ def request_run(
     return run, True
 
 
+@transaction.atomic
+def request_tables(source: Source, tables: Iterable[Table], *, trigger: RunTrigger) -> None:
+    """Ask for the extract of tables of a source, for nobody in particular.
+
+    What is queued or running already stays as it is. As many are rung for as may run at once;
+    these take the others along or ring for them.
+    """
+    wanted = [
+        Run(table=table, source=source, kind=RunKind.EXTRACT, trigger=trigger) for table in tables
+    ]
+    Run.objects.bulk_create(wanted, ignore_conflicts=True)
+    ring_next(source)
+
+
 def _join(run: Run, *, by: User | None, is_full: bool) -> None:
     """Let a run that nobody has begun be what is asked for now as well."""
     run.is_full = run.is_full or is_full
@@ -155,24 +173,67 @@ def claim(run_id: UUID, *, worker: str) -> Run:
         busy = Run.objects.filter(
             source=source, table__isnull=False, state=RunState.RUNNING, lease_until__gte=now
         ).exclude(pk=run.pk)
-        if busy.count() >= source.concurrency:
+        # What one worker has taken along, it does one after the other.
+        if busy.values("worker").distinct().count() >= source.concurrency:
             raise RunNotClaimedError("The source is busy; the run stays queued.")
     claimed = Run.objects.filter(free, pk=run_id).update(
-        state=RunState.RUNNING,
-        lease_until=now + timedelta(seconds=settings.CONFIG.run_lease_seconds),
-        worker=worker,
-        rung_at=None,
-        fencing=fencing,
-        attempt=F("attempt") + 1,
-        started_at=run.started_at or now,
-        phase="starting",
-        done=0,
-        total=None,
-        message="",
+        **_claimed(now, worker), fencing=fencing, started_at=run.started_at or now
     )
     if not claimed:
         raise RunNotClaimedError("The run was taken by another worker.")
-    return Run.objects.select_related("table__source", "table__folder", "source").get(pk=run_id)
+    return _whole([run_id])[0]
+
+
+@transaction.atomic
+def claim_along(run: Run) -> list[Run]:
+    """Take what waits and can be done together with a claimed run; return it, the oldest first.
+
+    That is the extract of other tables of its source, or the rebuild of other sources. What was
+    tried before goes alone: it may be what ends workers.
+    """
+    alike = Run.objects.filter(state=RunState.QUEUED, kind=run.kind, attempt=0)
+    if run.attempt > 1 or run.source_id is None:
+        return []
+    if run.table_id is not None:
+        alike = alike.filter(source=run.source_id, table__isnull=False)
+    elif run.kind == RunKind.REBUILD:
+        alike = alike.filter(source__isnull=False, table__isnull=True)
+    else:
+        return []
+    waiting = alike.select_for_update(skip_locked=True).order_by("queued_at")[:_TOGETHER]
+    tables = {each.pk: each.table_id for each in waiting}
+    if not tables:
+        return []
+    now = timezone.now()
+    numbers = take_fencings(table for table in tables.values() if table is not None)
+    of_table = Table.objects.filter(pk=OuterRef("table")).values("fencing")
+    Run.objects.filter(pk__in=tables, state=RunState.QUEUED).update(
+        **_claimed(now, run.worker),
+        fencing=Subquery(of_table) if numbers else F("fencing") + 1,
+        started_at=now,
+    )
+    return _whole(list(tables))
+
+
+def _claimed(now: datetime, worker: str) -> dict[str, Any]:
+    return {
+        "state": RunState.RUNNING,
+        "lease_until": now + timedelta(seconds=settings.CONFIG.run_lease_seconds),
+        "worker": worker,
+        "rung_at": None,
+        "attempt": F("attempt") + 1,
+        "phase": "starting",
+        "done": 0,
+        "total": None,
+        "message": "",
+    }
+
+
+def _whole(ids: Sequence[UUID]) -> list[Run]:
+    found = Run.objects.select_related(
+        "table__source", "table__folder", "table__current_version", "source"
+    ).in_bulk(ids)
+    return [found[each] for each in ids if each in found]
 
 
 class Holding:
@@ -181,7 +242,9 @@ class Holding:
     def __init__(self, run: Run) -> None:
         self.run = run
         self._lost = threading.Event()
-        self._shown_at = 0.0
+        self.is_over = False
+        self._written_at: float | None = None
+        self._unwritten: dict[str, Any] = {}
 
     @property
     def is_lost(self) -> bool:
@@ -200,21 +263,38 @@ class Holding:
     def progress(
         self, phase: str, *, done: int = 0, total: int | None = None, message: str = ""
     ) -> None:
-        """Show how far the work is; written at most twice a second, and at each new phase."""
-        now = time.monotonic()
-        if phase == self.run.phase and now - self._shown_at < 0.5:
-            return
+        """Show how far the work is; written at most twice a second."""
         if phase != self.run.phase:
             self.note(message or phase)
-        self._shown_at = now
         self.run.phase = phase
-        self._mine().update(phase=phase[:40], done=done, total=total, message=message[:500])
+        self._unwritten |= {
+            "phase": phase[:40], "done": done, "total": total, "message": message[:500],
+        }  # fmt: skip
+        self.tell()
 
     def note(self, line: str) -> None:
         """Add a line to the log of the run, which keeps its beginning and its newest lines."""
         stamp = timezone.now().strftime("%H:%M:%S")
         self.run.log = _bounded(f"{self.run.log}{stamp} {line}\n")
-        self._mine().update(log=self.run.log)
+        self._unwritten["log"] = self.run.log
+        self.tell()
+
+    def tell(self) -> None:
+        """Write what is not written yet, unless something was just before.
+
+        What takes less than half a second is told at its end only.
+        """
+        now = time.monotonic()
+        if self._written_at is None:
+            self._written_at = now
+        if self._unwritten and now - self._written_at >= _PAUSE_SECONDS:
+            self._written_at = now
+            self._write()
+
+    def _write(self) -> None:
+        if self._unwritten:
+            self._mine().update(**self._unwritten)
+        self._unwritten = {}
 
     def beat(self) -> bool:
         """Say that this worker is alive; return false when the run is no longer its own.
@@ -233,6 +313,7 @@ class Holding:
         It cannot publish, since its table was changed or rolled back under it; the next one to
         claim it sees the table as it is now.
         """
+        self._write()
         waiting = self._mine().update(
             state=RunState.QUEUED, lease_until=None, worker="", phase="", done=0, total=None,
             message="", attempt=F("attempt") - 1,
@@ -249,25 +330,41 @@ class Holding:
 
     def finish(self, state: RunState, **fields: object) -> bool:
         """End the run if it is still ours, and say whether it was."""
+        self._unwritten |= {"phase": "", "message": ""}
         ended = self._mine().update(
-            state=state, finished_at=timezone.now(), lease_until=None, phase="", message="",
-            **fields,
-        )  # fmt: skip
+            state=state, finished_at=timezone.now(), lease_until=None, **self._unwritten, **fields
+        )
+        self._unwritten, self.is_over = {}, True
         with suppress(Run.DoesNotExist):  # it went with its table
             self.run.refresh_from_db()
         return bool(ended)
 
     def requeue(self) -> bool:
         """Let any worker have the run if it is still ours, and say whether it was."""
+        self._write()
         return bool(self._mine().update(state=RunState.QUEUED, lease_until=None, phase=""))
+
+    def let_go(self) -> bool:
+        """Put the run back into the queue as if nobody had claimed it; say whether it was ours."""
+        self._lost.set()
+        queued = {
+            "state": RunState.QUEUED, "lease_until": None, "worker": "", "started_at": None,
+            "phase": "", "attempt": F("attempt") - 1,
+        }  # fmt: skip
+        return bool(self._mine().update(**queued))
 
 
 @contextmanager
-def hold(run: Run) -> Iterator[Holding]:
-    """Keep a claimed run alive while the block works on it."""
-    holding = Holding(run)
-    with beating(holding.beat, every_seconds=settings.CONFIG.run_lease_seconds / 4):
-        yield holding
+def hold(*claimed: Run) -> Iterator[list[Holding]]:
+    """Keep claimed runs alive while the block works on them."""
+    holdings = [Holding(run) for run in claimed]
+
+    def beat() -> bool:
+        kept = [holding for holding in holdings if not holding.is_lost and holding.beat()]
+        return bool(kept)
+
+    with beating(beat, every_seconds=settings.CONFIG.run_lease_seconds / 4):
+        yield holdings
 
 
 def fail(holding: Holding, error: AgnesError) -> None:
@@ -345,10 +442,8 @@ def _unheard(now: datetime) -> list[UUID]:
     Those of a source that is busy are rung for when one of its runs ends.
     """
     stale = now - _FRESH_SWEEPS * timedelta(seconds=settings.CONFIG.run_sweep_seconds)
-    at_work = Count(
-        "runs", filter=Q(runs__state=RunState.RUNNING, runs__lease_until__gte=now)
-        & Q(runs__table__isnull=False),
-    )  # fmt: skip
+    running = Q(runs__state=RunState.RUNNING, runs__lease_until__gte=now, runs__table__isnull=False)
+    at_work = Count("runs__worker", distinct=True, filter=running)
     queued = Source.objects.filter(runs__state=RunState.QUEUED).values("pk").distinct()
     counted = Source.objects.filter(pk__in=queued).annotate(at_work=at_work)
     places = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from access.services import audit
-from agnes_site.core import slugs
+from agnes_site.core import human, slugs
 from agnes_site.core.errors import AgnesError, ConflictError
 from agnes_site.core.failpoints import failpoint
 from agnes_site.core.storage import Layout
@@ -26,6 +27,8 @@ from extracts.services.arguments import source_arguments
 from extracts.services.runs import Holding
 
 FOREIGN_TYPE = "external"
+# Tables that are registered together.
+_AT_ONCE = 25
 
 
 class NameTakenError(ConflictError):
@@ -68,11 +71,14 @@ def bring_source(holding: Holding) -> None:
         raise connectors.UnsupportedCapabilityError("A run of a source needs a source.")
     if connectors.is_foreign(source.source_type):
         _register_shown(holding, source)
-    asked = [
-        runs.request_run(table=table, by=holding.run.requested_by, trigger=RunTrigger.SCAN)[0]
-        for table in source.tables.exclude(query_mode=QueryMode.REMOTE).order_by("name")
-    ]
-    holding.note(f"Asked for {len(asked)} tables.")
+    tables = source.tables.exclude(query_mode=QueryMode.REMOTE).order_by("name")
+    by = holding.run.requested_by
+    if by is None:
+        runs.request_tables(source, tables, trigger=RunTrigger.SCAN)
+    else:
+        for table in tables:
+            runs.request_run(table=table, by=by, trigger=RunTrigger.SCAN)
+    holding.note(f"Asked for {human.plural(len(tables), 'table')}.")
     holding.finish(RunState.SUCCEEDED)
 
 
@@ -144,23 +150,12 @@ def _register_shown(holding: Holding, source: Source) -> None:
         incidents.open_incident(about=source, kind=IncidentKind.UNREADABLE, error=error)
         raise
     offered = set(source.scan_state.get("offered", []))
-    taken = []
-    for spec in specs:
-        if spec["source_table"] in offered:
-            continue
-        found = registry.find_name(spec["name"])
-        if found is not None and not _is_shown_as(found.table, source, spec["source_table"]):
-            taken.append(spec["name"])
-            continue
-        offered.add(spec["source_table"])
-        if found is not None:
-            continue
-        registry.register_table(
-            source=source, name=spec["name"], by=None, source_table=spec["source_table"],
-            description=spec["description"], query_mode=spec["query_mode"],
-        )  # fmt: skip
+    new = [spec for spec in specs if spec["source_table"] not in offered]
+    taken: list[str] = []
+    for start in range(0, len(new), _AT_ONCE):
+        taken += _register(holding, source, new[start : start + _AT_ONCE])
         failpoint("scan.table_registered")
-        holding.note(f"Registered {spec['name']}; nobody may read it until it is granted.")
+    offered |= {spec["source_table"] for spec in new if spec["name"] not in taken}
     incidents.close_incidents(about=source, kind=IncidentKind.UNREADABLE)
     if taken:
         message = f"Names of other sources, left out: {', '.join(taken)}."
@@ -169,6 +164,23 @@ def _register_shown(holding: Holding, source: Source) -> None:
     else:
         incidents.close_incidents(about=source, kind=IncidentKind.HELD)
     _remember(source, extract=seen, offered=sorted(offered))
+
+
+@transaction.atomic
+def _register(holding: Holding, source: Source, specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Register tables of a source; return the names that are taken."""
+    taken = []
+    for spec in specs:
+        found = registry.find_name(spec["name"])
+        if found is None:
+            registry.register_table(
+                source=source, name=spec["name"], by=None, source_table=spec["source_table"],
+                description=spec["description"], query_mode=spec["query_mode"],
+            )  # fmt: skip
+            holding.note(f"Registered {spec['name']}; nobody may read it until it is granted.")
+        elif not _is_shown_as(found.table, source, spec["source_table"]):
+            taken.append(spec["name"])
+    return taken
 
 
 def _is_shown_as(table: Table, source: Source, shown: str) -> bool:

@@ -46,12 +46,16 @@ AFTER_THE_CALL = {
     "extracts/engine/contract/folder.py: _remove_if_empty": "regenerate.links_removed",
     "extracts/engine/contract/folder.py: _replace_link": "regenerate.data_linked",
     "extracts/engine/storing.py: take_part": "publish.part_stored",
+    "extracts/services/bringing.py: _Batch._leave_to_others": "run.requested",
+    "extracts/services/bringing.py: _Batch._publish": "run.finished",
+    "extracts/services/bringing.py: bring_tables": "run.finished",
     "extracts/services/rejected.py: forget": "publish.rejected_kept",
     "extracts/services/rejected.py: keep": "publish.rejected_kept",
     "extracts/services/runs.py: claim": "run.claimed",
+    "extracts/services/runs.py: claim_along": "run.claimed",
     "extracts/services/runs.py: request_run": "run.requested",
+    "extracts/services/runs.py: request_tables": "run.requested",
     "extracts/services/scheduling.py: _start": "run.requested",
-    "extracts/services/extraction.py: _succeed": "run.finished",
 }
 
 _ALONE = "It is all that was asked for: there is nothing after it."
@@ -78,6 +82,7 @@ WITHOUT = {
     "extracts/connectors/": "Below the folder of a run, which goes with it.",
     "extracts/engine/sorting.py: _Runs.__init__": "Below the folder of a run, which goes with it.",
     "extracts/services/damage_reports.py: report": _ALONE,
+    "extracts/services/bringing.py: _begin": "Below the folder of a run, which goes with it.",
     "extracts/services/extraction.py: sweep_staging": _AGAIN,
     "extracts/services/leases.py: _take": "It ends by itself.",
     "extracts/services/offering.py: _register": "Somebody waits for it and sees how far it came.",

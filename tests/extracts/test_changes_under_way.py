@@ -52,16 +52,15 @@ def table(source) -> Table:
 def meanwhile(monkeypatch) -> Iterator[Callable[[Callable[[], object]], None]]:
     """Let something happen when the child of the next run has read its source, and only then."""
     happens: list[Callable[[], object]] = []
-    real = process.run
+    real = process.run_each
 
-    def run(job, **options):
-        try:
-            return real(job, **options)
-        finally:
+    def run_each(job, each, **options):
+        for outcome in real(job, each, **options):
             while happens:
                 happens.pop()()
+            yield outcome
 
-    monkeypatch.setattr(process, "run", run)
+    monkeypatch.setattr(process, "run_each", run_each)
     yield happens.append
     assert not happens, "it did not happen"
 

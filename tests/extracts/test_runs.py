@@ -180,6 +180,7 @@ class TestHolding:
 
         for number in range(2000):
             holding.note(f"line {number} of a long story")
+        holding.finish(RunState.SUCCEEDED)
 
         run.refresh_from_db()
         assert len(run.log) < 21_000

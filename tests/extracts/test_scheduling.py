@@ -54,7 +54,7 @@ def _due(now: datetime = START) -> list[str]:
 def _end(run: Run, error=None) -> Run:
     """Let a worker take a run and bring it to its end."""
     claimed = runs.claim(run.pk, worker="test")
-    with runs.hold(claimed) as holding:
+    with runs.hold(claimed) as (holding,):
         if error is None:
             holding.finish(RunState.SUCCEEDED)
             scheduling.record_success(claimed)

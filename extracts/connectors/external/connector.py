@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -26,7 +28,7 @@ from catalog.connectors import (
     TableSpec,
 )
 from extracts.connectors.external.evaluation import evaluated
-from extracts.connectors.external.files import opened_inside, stamps
+from extracts.connectors.external.files import Stamps, folder_stamps, opened_inside, stamps
 from extracts.engine.contract import InnerTable, read_extract
 
 if TYPE_CHECKING:
@@ -130,7 +132,7 @@ class ExternalConnector(Connector):
     ) -> pa.Table:
         """Return the first ``rows`` rows, evaluated apart."""
         folder = _folder(config)
-        inner = _inner_table(folder, table)
+        inner = _inner_table(folder, table, stamps(folder, [folder / _EXTRACT_NAME]))
         with (
             tempfile.TemporaryDirectory() as scratch,
             evaluated(folder, inner.name, scratch=Path(scratch), rows=rows) as batches,
@@ -172,7 +174,7 @@ class ExternalConnector(Connector):
         folder = _folder(config)
         extract = [folder / _EXTRACT_NAME, folder / f"{_EXTRACT_NAME}.wal"]
         written = stamps(folder, extract)
-        inner = _inner_table(folder, request.table)
+        inner = _inner_table(folder, request.table, written)
         files = _copyable(inner)
         before = written | stamps(folder, files)
         if request.state.get("files") == before:
@@ -191,13 +193,21 @@ def _folder(config: Settings) -> Path:
     return cast(ExternalConfig, config).folder
 
 
-def _inner_table(folder: Path, table: TableRequest) -> InnerTable:
-    for inner in read_extract(folder / _EXTRACT_NAME, only=table.source_table).tables:
-        if not inner.is_remote:
+def _inner_table(folder: Path, table: TableRequest, written: Stamps) -> InnerTable:
+    wanted = table.source_table.lower()
+    seen = json.dumps([written, folder_stamps(folder)])
+    for inner in _inner_tables(folder / _EXTRACT_NAME, seen):
+        if inner.name.lower() == wanted and not inner.is_remote:
             return inner
     raise InnerTableMissingError(
         f"The extract in {folder.name!r} does not show a table {table.source_table!r}."
     )
+
+
+@lru_cache(maxsize=1)
+def _inner_tables(path: Path, seen: str) -> tuple[InnerTable, ...]:
+    """Return what an extract shows; a process reads it once while what it has ``seen`` stays."""
+    return read_extract(path).tables
 
 
 def _remote_place(folder: Path, table: TableRequest) -> tuple[str, str, str]:

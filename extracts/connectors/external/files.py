@@ -36,6 +36,15 @@ def stamps(folder: Path, files: Iterable[Path] | None) -> Stamps:
     return found
 
 
+def folder_stamps(folder: Path) -> Stamps:
+    """Return what changes for a folder below ``folder`` when a name comes into it or goes."""
+    found = {}
+    for place, _, _ in os.walk(folder):
+        with suppress(FileNotFoundError):
+            found[place] = [Path(place).stat().st_mtime_ns]
+    return found
+
+
 @contextmanager
 def opened_inside(folder: Path, path: Path, *, scratch: Path) -> Iterator[Path]:
     """Open a file below ``folder`` and yield a path in ``scratch`` that means exactly this file.

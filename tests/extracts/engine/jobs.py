@@ -92,3 +92,19 @@ def open_files(arguments, report):
 
 def threads_of_parent(arguments, report):
     return len(list(Path(f"/proc/{os.getppid()}/task").iterdir()))
+
+
+def do(arguments, report):
+    """Do what `what` names: for several in one child."""
+    functions = {
+        "refuse": refuse, "crash": crash, "crash_once": crash_once, "eat": eat, "sleep": sleep
+    }  # fmt: skip
+    return functions.get(arguments["what"], lambda *_: os.getpid())(arguments, report)
+
+
+def crash_once(arguments, report):
+    marker = Path(arguments["marker"])
+    if not marker.exists():
+        marker.touch()
+        os._exit(0)
+    return os.getpid()

@@ -144,6 +144,73 @@ class TestRun:
             assert not any("secret.txt" in name for name in _run("open_files"))
 
 
+class TestRunEach:
+    def test_has_one_child_do_everything_in_order(self):
+        outcomes = _run_each({"what": "pid"}, {"what": "refuse"}, {"what": "pid"})
+
+        first, error, last = outcomes
+        assert first == last
+        assert (error.code, error.details) == ("job_refused", {"row": 7})
+
+    @pytest.mark.parametrize(
+        ("bad", "code"),
+        [
+            ({"what": "crash", "how": "kill"}, "child_crashed"),
+            ({"what": "eat", "bytes": 10**12}, "memory_exceeded"),
+            ({"what": "sleep"}, "run_timeout"),
+        ],
+    )
+    def test_loses_nothing_but_what_ends_a_child(self, bad, code):
+        first, error, *rest = _run_each(
+            {"what": "pid"}, bad, {"what": "pid"}, {"what": "pid"}, timeout_seconds=1
+        )
+
+        assert error.code == code
+        assert rest == [rest[0]] * 2
+        assert rest[0] != first
+
+    def test_tells_which_is_at_work(self):
+        seen = []
+
+        def stop(done: int) -> bool:
+            seen.append(done)
+            return True
+
+        _, error, last = _run_each(
+            {"what": "pid"}, {"what": "sleep"}, {"what": "pid"}, should_stop=stop
+        )
+
+        assert error.code == "run_stopped"
+        assert set(seen) == {1}
+        assert isinstance(last, int)
+
+    def test_tries_on_its_own_what_may_be_due_to_those_before(self, tmp_path):
+        marker = tmp_path / "tried"
+
+        outcomes = _run_each({"what": "pid"}, {"what": "crash_once", "marker": str(marker)})
+
+        assert isinstance(outcomes[1], int)
+        assert marker.exists()
+
+    def test_ends_the_child_when_the_caller_asks_no_more(self):
+        outcomes = process.run_each(
+            Job(function=f"{HERE}:do", arguments={}),
+            [{"what": "pid"}, {"what": "sleep"}],
+            progress=lambda _: silent,
+            should_stop=lambda _: False,
+        )
+        child = next(outcomes)
+
+        outcomes.close()
+
+        _wait_until_gone(child)
+
+
+def _run_each(*each, should_stop=lambda _: False, **options):
+    job = Job(function=f"{HERE}:do", arguments={}, **options)
+    return list(process.run_each(job, each, progress=lambda _: silent, should_stop=should_stop))
+
+
 class TestZygote:
     def test_has_one_thread(self):
         assert _run("threads_of_parent") == 1

@@ -1,0 +1,169 @@
+"""Tables of a source, brought by one worker together: each as if it were alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from catalog.models import Incident, Source, Table
+from catalog.services import registry, sources, versions
+from extracts.engine import process
+from extracts.models import Run, RunKind, RunState
+from extracts.services import bringing, extraction, runs
+from tests.factories import SourceFactory, TableFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_worker(monkeypatch, layout):
+    """There is no worker: these tests do the runs themselves."""
+    monkeypatch.setattr(runs.current_app, "send_task", lambda *args, **kwargs: None)
+    monkeypatch.setattr(bringing, "_PATIENCE_SECONDS", 600)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    return sources.add_source(
+        slug="shop", source_type="files", config={"folder": str(folder)}, by=None
+    )
+
+
+@pytest.fixture
+def tables(source) -> dict[str, Table]:
+    """Tables with a file each but for one that misses its own, in their order."""
+    names = ("customers", "lost", "orders", "items")
+    folder = Path(source.config["folder"])
+    for name in names:
+        if name != "lost":
+            (folder / f"{name}.csv").write_text("id\n1\n2\n")
+    return {
+        name: registry.register_table(source=source, name=name, source_table=f"{name}.csv", by=None)
+        for name in names
+    }
+
+
+def _ask(*tables: Table) -> list[Run]:
+    return [runs.request_run(table=table, by=None)[0] for table in tables]
+
+
+def _do(first: Run) -> None:
+    """Do what a worker does that hears the bell of a run."""
+    claimed = runs.claim(first.pk, worker="test")
+    extraction.execute(claimed, *runs.claim_along(claimed))
+
+
+def _states(asked: list[Run]) -> list[str]:
+    found = Run.objects.in_bulk([run.pk for run in asked])
+    return [found[run.pk].state for run in asked]
+
+
+class TestTogether:
+    def test_are_brought_by_one_child_and_published(self, tables, monkeypatch):
+        jobs = []
+        monkeypatch.setattr(
+            process, "_connect", lambda connect=process._connect: (jobs.append(1), connect())[1]
+        )
+        sound = [table for name, table in tables.items() if name != "lost"]
+        asked = _ask(*sound)
+
+        _do(asked[0])
+
+        assert _states(asked) == [RunState.SUCCEEDED] * 3
+        assert Table.objects.published().count() == 3
+        assert len(jobs) == 1
+        (rebuild,) = Run.objects.open()
+        assert rebuild.kind == RunKind.REBUILD
+
+    def test_one_that_fails_has_its_incident_and_stops_no_other(self, tables):
+        asked = _ask(*tables.values())
+
+        _do(asked[0])
+
+        assert _states(asked) == ["succeeded", "failed", "succeeded", "succeeded"]
+        logs = Run.objects.filter(kind=RunKind.EXTRACT).values_list("log", flat=True)
+        assert sorted("Published version 1" in log for log in logs) == [False, True, True, True]
+        assert [incident.table for incident in Incident.objects.all()] == [tables["lost"]]
+
+    def test_one_that_is_pinned_is_skipped(self, tables):
+        Table.objects.filter(name="customers").update(is_pinned=True)
+        asked = _ask(tables["customers"], tables["orders"])
+
+        _do(asked[0])
+
+        assert _states(asked) == ["skipped", "succeeded"]
+
+    def test_one_that_was_taken_over_publishes_nothing(self, tables):
+        asked = _ask(tables["customers"], tables["orders"])
+        claimed = runs.claim(asked[0].pk, worker="test")
+        along = runs.claim_along(claimed)
+        versions.take_fencing(tables["orders"].pk)
+
+        extraction.execute(claimed, *along)
+
+        assert [table.name for table in Table.objects.published()] == ["customers"]
+
+    def test_those_behind_a_slow_one_are_left_to_others(self, tables, monkeypatch):
+        monkeypatch.setattr(bringing, "_PATIENCE_SECONDS", -1)
+        asked = _ask(tables["customers"], tables["orders"], tables["items"])
+
+        _do(asked[0])
+
+        assert _states(asked) == ["succeeded", "queued", "queued"]
+        for run in Run.objects.filter(state=RunState.QUEUED, kind=RunKind.EXTRACT):
+            assert (run.attempt, run.worker, run.lease_until) == (0, "", None)
+            _do(run)
+        assert _states(asked) == ["succeeded"] * 3
+
+    def test_leave_nothing_in_the_staging_folder(self, tables, layout):
+        asked = _ask(*tables.values())
+
+        _do(asked[0])
+
+        assert list(layout.tmp.iterdir()) == []
+
+
+class TestClaimAlong:
+    def test_takes_what_waits_of_the_same_source(self):
+        source = SourceFactory(concurrency=1)
+        first, second = _ask(*TableFactory.create_batch(2, source=source))
+        _ask(TableFactory())
+        claimed = runs.claim(first.pk, worker="a")
+
+        (along,) = runs.claim_along(claimed)
+
+        assert (along.pk, along.worker, along.attempt) == (second.pk, "a", 1)
+        second.table.refresh_from_db()
+        assert along.fencing == second.table.fencing == 1
+        with pytest.raises(runs.RunNotClaimedError):
+            runs.claim(second.pk, worker="b")
+
+    def test_takes_no_more_places_of_the_source_than_one(self):
+        source = SourceFactory(concurrency=2)
+        asked = _ask(*TableFactory.create_batch(3, source=source))
+        claimed = runs.claim(asked[0].pk, worker="a")
+        runs.claim_along(claimed)
+        (late,) = _ask(TableFactory(source=source))
+
+        assert runs.claim(late.pk, worker="b").state == RunState.RUNNING
+
+    def test_leaves_what_was_tried_before_alone(self):
+        source = SourceFactory()
+        first, tried = _ask(*TableFactory.create_batch(2, source=source))
+        Run.objects.filter(pk=tried.pk).update(attempt=1)
+
+        assert runs.claim_along(runs.claim(first.pk, worker="a")) == []
+        assert runs.claim_along(runs.claim(tried.pk, worker="b")) == []
+
+    def test_takes_the_rebuild_of_other_sources(self):
+        first, second = (
+            runs.request_run(source=SourceFactory(), kind=RunKind.REBUILD, by=None)[0]
+            for _ in range(2)
+        )
+
+        along = runs.claim_along(runs.claim(first.pk, worker="a"))
+
+        assert [run.pk for run in along] == [second.pk]
