@@ -21,7 +21,7 @@ from agnes_site.core.failpoints import failpoint
 from agnes_site.core.progress import Progress, silent
 from catalog.connectors import CandidatePart
 from extracts.engine.parquet import write_parquet
-from extracts.engine.validation import reading_damage
+from extracts.engine.validation import check_ends, reading_damage
 
 # A key becomes part of a file name on laptops of any kind.
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=+-]{0,126}[A-Za-z0-9_=+-]|[A-Za-z0-9_]")
@@ -83,6 +83,7 @@ class Candidate:
         _copy(path, place)
         if _identity(path) != before:
             raise UpstreamError(f"{path.name} changed while it was being copied.")
+        check_ends(place, name=path.name)
         with reading_damage(f"{path.name} is not a readable Parquet file"):
             rows = pq.read_metadata(place).num_rows
         failpoint("extract.part_written")

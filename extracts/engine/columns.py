@@ -15,6 +15,9 @@ from agnes_site.core.sql import quote_identifier
 from catalog.connectors import ColumnSpec
 
 MAX_NAME_LENGTH = 255
+MAX_COLUMNS = 5_000
+# Each level of lists doubles the work of DuckDB, also for one row: at 24 it takes seconds.
+MAX_DEPTH = 16
 
 # Characters that make a name read differently from what it is: bidirectional embeddings,
 # overrides, isolates and marks.
@@ -26,6 +29,13 @@ class ColumnNameError(InvalidInputError):
 
     code = "column_name_invalid"
     hint = "Rename the column at its source."
+
+
+class TooManyColumnsError(InvalidInputError):
+    """A table has more columns than can be served."""
+
+    code = "columns_too_many"
+    hint = "Turn columns into rows at the source, or make several tables of them."
 
 
 class ColumnTypeError(InvalidInputError):
@@ -41,7 +51,12 @@ def check_names(names: list[str]) -> None:
     Raises:
         ColumnNameError: a name is empty, too long, given twice (case does not count) or holds
             a control character; or there is no column at all.
+        TooManyColumnsError: there are more than can be served.
     """
+    if len(names) > MAX_COLUMNS:
+        raise TooManyColumnsError(
+            f"The table has {len(names):,} columns; {MAX_COLUMNS:,} at most can be served."
+        )
     if not names:
         raise ColumnNameError("The table has no columns.", hint="Check the source of this table.")
     seen: dict[str, int] = {}
@@ -77,6 +92,38 @@ def _check_name(name: str, number: int) -> None:
         )
 
 
+def check_columns(schema: pa.Schema) -> None:
+    """Refuse columns that cannot be served.
+
+    Raises:
+        ColumnNameError, TooManyColumnsError: see :func:`check_names`.
+        ColumnTypeError: a column is nested too deeply.
+    """
+    check_names(schema.names)
+    for field in schema:
+        check_depth(field.name, _depth(field.type))
+
+
+def check_depth(column: str, depth: int) -> None:
+    """Refuse a column of that many levels of lists, maps and structs, if they are too many.
+
+    Raises:
+        ColumnTypeError: they are.
+    """
+    if depth > MAX_DEPTH:
+        raise ColumnTypeError(
+            f"Column {column!r} is nested {depth} levels deep; {MAX_DEPTH} at most can be served.",
+            hint="Flatten the column at its source, or convert it to text.",
+            column=column,
+        )
+
+
+def _depth(kind: Any) -> int:
+    if not pa.types.is_nested(kind):
+        return 0
+    return 1 + max((_depth(kind.field(i).type) for i in range(kind.num_fields)), default=0)
+
+
 def canonical_schema(schema: pa.Schema) -> pa.Schema:
     """Return the schema in which columns like these are stored.
 
@@ -84,10 +131,11 @@ def canonical_schema(schema: pa.Schema) -> pa.Schema:
     dictionaries are decoded, long and short offsets become one, time zones become UTC.
 
     Raises:
-        ColumnNameError: see :func:`check_names`.
-        ColumnTypeError: a column has a type that cannot be stored without loss.
+        ColumnNameError, TooManyColumnsError: see :func:`check_names`.
+        ColumnTypeError: a column has a type that cannot be stored without loss, or is nested
+            too deeply.
     """
-    check_names(schema.names)
+    check_columns(schema)
     return pa.schema([pa.field(each.name, _canonical(each.type, each.name)) for each in schema])
 
 

@@ -15,7 +15,7 @@ from catalog.connectors import ColumnSpec, DriftPolicy
 from extracts.engine.columns import canonical_schema
 from extracts.engine.drift import compare_schemas
 from extracts.engine.parquet import Written, write_parquet
-from extracts.engine.validation import ValidatedPart, reading_damage
+from extracts.engine.validation import ValidatedPart, check_ends, reading_damage
 
 _BATCH_ROWS = 16 * 1024
 
@@ -77,6 +77,7 @@ def common_columns(parts: Sequence[ValidatedPart]) -> tuple[ColumnSpec, ...]:
 
 
 def _schema_of(part: Path) -> pa.Schema:
+    check_ends(part, name=part.name)
     with reading_damage(f"{part.name} has a damaged footer"):
         schema = pq.read_schema(part)
     return canonical_schema(schema)
@@ -111,8 +112,14 @@ def _batches(part: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         pq.ParquetFile(part, page_checksum_verification=True, pre_buffer=False) as file,
     ):
         for number in range(file.num_row_groups):
+            rows = 0
             for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[number]):
+                rows += batch.num_rows
                 yield fitted(batch, schema)
+            # Arrow ends early without a word where fewer rows are there than were written.
+            announced = file.metadata.row_group(number).num_rows
+            if rows != announced:
+                raise ValueError(f"row group {number} holds {rows} of {announced} rows")
 
 
 def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

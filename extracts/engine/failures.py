@@ -15,6 +15,7 @@ from agnes_site.core.storage import StorageFullError, is_disk_full
 _DISK_FULL = (
     "No space left on device", "Disk quota exceeded", "File too large", "max_temp_directory_size",
 )  # fmt: skip
+_ARROW_OUT_OF_MEMORY = "get_next failed(): Out of memory: "
 logger = logging.getLogger(__name__)
 
 
@@ -31,7 +32,7 @@ def as_error(error: Exception) -> AgnesError:
         return error
     if _is_disk_full(error):
         return _full()
-    if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
+    if is_out_of_memory(error):
         return MemoryExceededError("The work needs more memory than one run may use.")
     logger.error("A job failed unexpectedly", exc_info=error)
     return AgnesError(
@@ -53,6 +54,13 @@ def full_disk_told() -> Iterator[None]:
 
 def _full() -> StorageFullError:
     return StorageFullError("There is no space left for the data.")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Say whether something did not fit into memory, also while DuckDB read what Arrow gave it."""
+    if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
+        return True
+    return isinstance(error, duckdb.Error) and _ARROW_OUT_OF_MEMORY in str(error)
 
 
 def _is_disk_full(error: Exception) -> bool:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from agnes_site.core.errors import InvalidInputError
 from catalog.connectors import ColumnSpec
-from extracts.engine.columns import check_names, column_specs, schema_hash
+from extracts.engine.columns import check_columns, column_specs, schema_hash
 from extracts.engine.parquet import ORDER_KEY, SCHEMA_KEY, WRITER_KEY
 from extracts.engine.statistics import ChunkBounds
 
@@ -64,10 +64,10 @@ def validate(path: Path, *, expected_rows: int | None, key: str = "") -> Validat
     Raises:
         DamagedFileError: the file is not Parquet, or any of it cannot be decoded, or its rows
             or statistics are not what it says, or its rows are not ``expected_rows``.
-        ColumnNameError: a column has a name that cannot be served.
+        ColumnNameError, ColumnTypeError, TooManyColumnsError: its columns cannot be served.
     """
     size = path.stat().st_size
-    _check_ends(path, size)
+    check_ends(path, name=path.name)
     with ThreadPoolExecutor(max_workers=1) as executor:
         hashes = executor.submit(_hashes, path) if size > _CHUNK_BYTES else None
         content = _decode(path)
@@ -91,17 +91,22 @@ def validate(path: Path, *, expected_rows: int | None, key: str = "") -> Validat
     )
 
 
-def _check_ends(path: Path, size: int) -> None:
-    """Tell a file that is no Parquet from one that was cut off, which its reader would not."""
+def check_ends(path: Path, *, name: str) -> None:
+    """Tell a file that is no Parquet from one that was cut off, which its reader would not.
+
+    Raises:
+        DamagedFileError: it is one of them.
+    """
+    size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(len(_MAGIC))
         file.seek(max(0, size - len(_MAGIC)))
         tail = file.read()
     if head != _MAGIC:
         what = "is empty" if size == 0 else "is not a Parquet file: it does not start with PAR1"
-        raise DamagedFileError(f"{path.name} {what}.")
+        raise DamagedFileError(f"{name} {what}.")
     if tail != _MAGIC or size < 12:
-        raise DamagedFileError(f"{path.name} is cut off: it does not end with PAR1.")
+        raise DamagedFileError(f"{name} is cut off: it does not end with PAR1.")
 
 
 def _hashes(path: Path) -> tuple[str, str]:
@@ -140,7 +145,7 @@ def _decode(path: Path) -> _Content:
         with reading_damage(f"{path.name} has a damaged footer"):
             names = list(file.schema_arrow.names)
             facts = file.metadata.metadata or {}
-        check_names(names)
+        check_columns(file.schema_arrow)
         edges = _Edges(_recorded_order(facts, names))
         for number in range(file.num_row_groups):
             _read_group(file, number, path.name, edges)
@@ -212,7 +217,7 @@ def reading_damage(where: str, **details: Any) -> Iterator[None]:
     """Turn whatever a reader raises about damaged bytes into our error."""
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, MemoryError):
         raise
     except (pa.ArrowException, OSError, ValueError, KeyError, IndexError, OverflowError) as error:
         if isinstance(error, OSError) and error.errno:

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+from duckdb.sqltypes import DuckDBPyType
 
 from agnes_site.core.errors import AgnesError
 from agnes_site.core.sql import quote_identifier
 from extracts.engine import landlock
+from extracts.engine.columns import check_depth
 from extracts.engine.contract.opening import attach, connect
 from extracts.engine.contract.shape import EXTRACT_NAME
 
@@ -26,6 +28,7 @@ _MEMORY_LIMIT = "512MB"
 _THREADS = 2
 _BATCH_ROWS = 16 * 1024
 _PR_SET_PDEATHSIG = 1
+_NESTED = frozenset(["list", "array", "map", "struct", "union"])
 # How DuckDB reports what the kernel refused.
 _REFUSALS = ("Permission denied", "Operation not permitted")
 
@@ -49,6 +52,8 @@ def main(folder: Path, table: str, spill: Path, rows: int, parent: int) -> Outco
         landlock.restrict(read=[folder], write=[spill], network=False)
         attach(connection, folder / EXTRACT_NAME, threads=_THREADS)
         relation = connection.sql(f"FROM {quote_identifier(table)}")
+        for column, kind in zip(relation.columns, relation.types, strict=True):
+            check_depth(column, _depth(kind))
         if rows >= 0:
             relation = relation.limit(rows)
         _send(relation.to_arrow_reader(_BATCH_ROWS))
@@ -58,6 +63,14 @@ def main(folder: Path, table: str, spill: Path, rows: int, parent: int) -> Outco
         is_refused = any(text in str(error) for text in _REFUSALS)
         return _ended(Outcome.REFUSED if is_refused else Outcome.FAILED, error)
     return Outcome.DONE
+
+
+def _depth(kind: DuckDBPyType) -> int:
+    """Return how many levels of lists, maps and structs a type has."""
+    if kind.id not in _NESTED:
+        return 0
+    inner = [child for _, child in kind.children if isinstance(child, DuckDBPyType)]
+    return 1 + max(map(_depth, inner), default=0)
 
 
 def _send(batches: pa.RecordBatchReader) -> None:

@@ -13,13 +13,14 @@ from catalog.connectors import ColumnSpec
 from extracts.connectors.files.cells import Looks, text_of
 from extracts.connectors.files.errors import FileUnusableError
 from extracts.connectors.files.fixed_types import fixed_types
-from extracts.connectors.files.names import MAX_COLUMNS, usable
+from extracts.connectors.files.names import usable
 from extracts.connectors.files.notation import Notation
 from extracts.connectors.files.rejects import Rejects
 from extracts.connectors.files.session import batch_rows as rows_at_once
 from extracts.connectors.files.settings import FilesTable
 from extracts.connectors.files.sifting import Sifter, TextBatch, without
 from extracts.connectors.files.text_types import ColumnType
+from extracts.engine.columns import MAX_COLUMNS
 
 _BATCH_LETTERS = 2_000_000
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from extracts.connectors.files.errors import FileUnusableError
-from extracts.engine.columns import BIDI, MAX_NAME_LENGTH
+from extracts.engine.columns import BIDI, MAX_COLUMNS, MAX_NAME_LENGTH
 
-MAX_COLUMNS = 5_000
 _SHOWN = 5
 
 

@@ -68,7 +68,9 @@ class ParquetReader:
 
     def explain(self, error: Exception) -> InvalidInputError:
         """Say what is wrong with the files that reading failed on."""
-        reason = str(error).partition("\n")[0]
+        # What was raised between two batches comes back wrapped by Arrow and DuckDB.
+        reason = str(error).partition("\n")[0].partition(". Detail: ")[0]
+        reason = reason.rpartition("Unknown error: ")[2]
         return DamagedFileError(f"{', '.join(self._names[:3])} cannot be read: {reason}")
 
 

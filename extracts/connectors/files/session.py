@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from extracts.connectors.files.listing import SourceFile
+from extracts.engine.failures import is_out_of_memory
 from extracts.engine.session import memory_for
 
 _VECTOR_ROWS = 2048
@@ -45,7 +46,7 @@ def linked(files: Sequence[SourceFile], scratch: Path) -> list[Path]:
 
 def is_about_data(error: Exception) -> bool:
     """Say whether an error of DuckDB is about what it reads, and not about the machine."""
-    return str(error).startswith(_ABOUT_DATA)
+    return str(error).startswith(_ABOUT_DATA) and not is_out_of_memory(error)
 
 
 # How DuckDB's messages about data begin.
