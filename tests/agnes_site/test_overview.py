@@ -12,7 +12,7 @@ from agnes_site.web.overview import disk, freshness, happened, reading, state, w
 from agnes_site.web.overview.disk import Disk
 from catalog.models import IncidentKind, Table, TableVersion
 from catalog.services import incidents, lateness
-from extracts.models import Run, RunOutcome, RunState
+from extracts.models import Run, RunOutcome, RunState, ScrubRound
 from tests.bench.stock import company
 from tests.factories import (
     GroupFactory,
@@ -159,7 +159,7 @@ class TestOverview:
             error = HeldError("Page 3 is damaged.")
             incidents.open_incident(about=table, kind=IncidentKind.HELD, error=error)
 
-        with django_assert_max_num_queries(27):
+        with django_assert_max_num_queries(28):
             response = pages.get(HOME)
 
         assert response.status_code == 200
@@ -303,6 +303,21 @@ class TestDisk:
     def test_promises_nothing_where_nothing_comes_in(self):
         assert (ROOMY.days_left, ROOMY.is_scarce) == (None, False)
 
+    @pytest.mark.parametrize(
+        ("last_read", "said"),
+        [
+            (None, "have not been read through yet"),
+            (ScrubRound(files=3), "3 stored files read"),
+            (ScrubRound(files=3), "all whole"),
+            (ScrubRound(files=3, bad_files=1), "1 damaged or missing"),
+        ],
+    )
+    def test_says_whether_what_it_holds_is_sound(self, last_read, said):
+        if last_read is not None:
+            last_read.finished_at = timezone.now()
+
+        assert said in disk.card(ROOMY, last_read=last_read)
+
     def test_counts_a_file_once_that_several_versions_share(self, served):
         other = TableFactory()
         publish(other, stored_part(rows=1, size=323_000_000))
@@ -349,7 +364,7 @@ class TestWholePage:
     def test_takes_few_queries_however_much_there_is(self, pages, django_assert_max_num_queries):
         company.fill(tables=300, columns=1, users=50, runs=600, events=600, groups=20)
 
-        with django_assert_max_num_queries(27):
+        with django_assert_max_num_queries(28):
             response = pages.get(HOME)
 
         assert response.status_code == 200

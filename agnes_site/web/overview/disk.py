@@ -11,12 +11,14 @@ from typing import Any
 from django.conf import settings
 from django.core.cache import cache
 from django.db.models import Sum
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from agnes_site.core import charts, human, markup
 from agnes_site.core.charts import Share
 from agnes_site.core.markup import Tone
 from catalog.models import TablePart, TableVersion
+from extracts.models import ScrubRound
 
 _WEEK = timedelta(days=7)
 _KEPT_SECONDS = 60
@@ -62,8 +64,8 @@ def measure(now: datetime) -> tuple[int, int]:
     return store or 0, week or 0
 
 
-def card(disk: Disk) -> SafeString:
-    """Return how full the disk is, and how long that will do."""
+def card(disk: Disk, *, last_read: ScrubRound | None = None) -> SafeString:
+    """Return how full the disk is, how long that will do, and whether what it holds is sound."""
     store = min(disk.store, disk.total - disk.free)
     other = max(disk.total - disk.free - store, 0)
     drawn = charts.shares(
@@ -78,6 +80,7 @@ def card(disk: Disk) -> SafeString:
         f"{human.size(disk.free)} of {human.size(disk.total)} are free; "
         f"the versions take {human.size(disk.store)}.",
         _forecast(disk),
+        _soundness(last_read),
     )
     return markup.card("Disk", markup.stack(told, drawn))
 
@@ -94,6 +97,15 @@ def _forecast(disk: Disk) -> str:
     if left > _FAR:
         return f"With {pace}, that is enough for more than a year."
     return f"With {pace}, that is enough for about {human.plural(left, 'day')}."
+
+
+def _soundness(last_read: ScrubRound | None) -> SafeString:
+    if last_read is None:
+        return markup.faint("The stored files have not been read through yet.")
+    files = human.plural(last_read.files, "stored file")
+    bad = last_read.bad_files
+    found = f"{human.number(bad)} damaged or missing" if bad else "all whole"
+    return format_html("{} read {}: {}.", files, markup.when(last_read.finished_at), found)
 
 
 def _data() -> Path:

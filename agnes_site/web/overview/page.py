@@ -13,6 +13,7 @@ from agnes_site.web.overview import disk, freshness, happened, reading, troubles
 from agnes_site.web.overview.state import figures, first_steps, look, verdict
 from catalog.services import lateness
 from catalog.services.lateness import Kept
+from extracts.services import scrub
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def _cards(now: datetime, space: disk.Disk, kept: Kept) -> list[SafeString | str
             happened.card(),
             work.slowest_card(now),
             reading.card(now),
-            disk.card(space),
+            disk.card(space, last_read=scrub.last_finished()),
         ]
     )
 
