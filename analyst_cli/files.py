@@ -85,3 +85,8 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def as_utf8(path: Path) -> str:
+    """Return a path as DuckDB takes it, which is UTF-8 whatever the locale says."""
+    return os.fsencode(path).decode("utf-8", errors="replace")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from analyst_cli.files import as_utf8
 from analyst_cli.pull import verify
 from analyst_cli.pull.state import InstalledTable, State, confirmed_at, load
 from analyst_cli.workspace import Workspace
@@ -36,7 +37,7 @@ def inspect(workspace: Workspace, *, server: str) -> Inspection:
     was_pulled = bool(state.root)
     at = confirmed_at(workspace)
     found = Inspection(
-        workspace=str(workspace.root),
+        workspace=as_utf8(workspace.root),
         server=server or state.server,
         initialized=workspace.init_complete.exists(),
         duckdb_exists=workspace.database.exists(),

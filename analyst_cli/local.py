@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from analyst_cli.errors import CliError
+from analyst_cli.files import as_utf8
 from analyst_cli.names import did_you_mean
 from analyst_cli.pull import install
 from analyst_cli.pull.state import load, load_manifest
@@ -55,11 +56,11 @@ def connect(workspace: Workspace, *, note: Callable[[str], None]) -> duckdb.Duck
         raise NoDataError(f"There is no local data in {workspace.root} yet.")
     _follow_move(workspace, note)
     try:
-        connection = duckdb.connect(str(workspace.database), read_only=True)
+        connection = duckdb.connect(as_utf8(workspace.database), read_only=True)
     except duckdb.Error as error:
         raise DatabaseError(f"Cannot open {workspace.database}: {_first_line(error)}") from error
     if workspace.user_database.exists():
-        path = quote_literal(str(workspace.user_database))
+        path = quote_literal(as_utf8(workspace.user_database))
         try:
             connection.execute(f'ATTACH {path} AS "user" (READ_ONLY)')
         except duckdb.Error as error:
@@ -100,11 +101,11 @@ def _hint_for_missing(
 
 def _follow_move(workspace: Workspace, note: Callable[[str], None]) -> None:
     """Build the views anew when the files are no longer where the views look for them."""
-    if load(workspace).root in ("", str(workspace.root)):
+    if load(workspace).root in ("", as_utf8(workspace.root)):
         return
     with workspace.lock(on_wait=note):
         state = load(workspace)
-        if state.is_clean and state.root != str(workspace.root):
+        if state.is_clean and state.root != as_utf8(workspace.root):
             note("The workspace was moved: making its views anew.")
             install.relocate(workspace, state=state, note=note)
 

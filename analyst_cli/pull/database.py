@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from analyst_cli.failpoints import failpoint
-from analyst_cli.files import sync_file, sync_folder
+from analyst_cli.files import as_utf8, sync_file, sync_folder
 from analyst_cli.pull import generation
 from analyst_cli.pull.manifest import Problem
 from analyst_cli.pull.state import InstalledTable, State
@@ -32,7 +32,7 @@ def build(workspace: Workspace, *, tables: dict[str, InstalledTable], number: in
         "threads": "1",
         "autoinstall_known_extensions": "false",
     }
-    with duckdb.connect(str(beside), config=settings) as connection:
+    with duckdb.connect(as_utf8(beside), config=settings) as connection:
         problems = _create_views(connection, tables=tables, files=files)
     sync_file(beside)
     failpoint("pull.database_written")
@@ -93,7 +93,7 @@ def _create_views(
 
 
 def _source(table: InstalledTable, files: Path) -> str:
-    paths = quote_literals(str(files / path) for path in table.paths)
+    paths = quote_literals(as_utf8(files / path) for path in table.paths)
     # Without hive_partitioning=false a folder like `x=1` above the workspace adds a column.
     source = f"read_parquet({paths}, hive_partitioning=false"
     return source + (", union_by_name=true)" if len(table.paths) > 1 else ")")
@@ -126,7 +126,7 @@ def _unreadable(name: str, error: duckdb.Error) -> Problem:
 def _has_tables(path: Path) -> bool:
     """Say whether a database holds tables; one that cannot be opened may well do."""
     try:
-        with duckdb.connect(str(path), read_only=True) as connection:
+        with duckdb.connect(as_utf8(path), read_only=True) as connection:
             found = connection.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchone()
     except duckdb.Error:
         return path.stat().st_size > 0

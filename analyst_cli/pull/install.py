@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from analyst_cli.failpoints import failpoint
-from analyst_cli.files import explain, sync_folder
+from analyst_cli.files import as_utf8, explain, sync_folder
 from analyst_cli.names import is_single_segment
 from analyst_cli.pull import generation, verify
 from analyst_cli.pull.manifest import Problem
@@ -23,7 +23,7 @@ def is_current(workspace: Workspace, *, before: State, after: State) -> bool:
         before.is_clean
         and before.tables == after.tables
         and not _stale_paths(after)
-        and before.root == str(workspace.root)
+        and before.root == as_utf8(workspace.root)
         and verify.stamp(workspace.database) == before.database_stamp != []
         and generation.is_intact(workspace, after)
     )
@@ -118,7 +118,7 @@ def _open_record(workspace: Workspace, before: State, ready: list[Download]) -> 
 
 def _close_record(workspace: Workspace, after: State) -> None:
     after.is_clean = True
-    after.root = str(workspace.root)
+    after.root = as_utf8(workspace.root)
     after.database_stamp = verify.stamp(workspace.database)
     after.pulled_at = datetime.now(tz=UTC).isoformat(timespec="seconds")
     after.save(workspace)

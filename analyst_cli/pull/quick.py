@@ -10,7 +10,7 @@ import os
 import stat
 from typing import Any
 
-from analyst_cli.files import read_json
+from analyst_cli.files import as_utf8, read_json
 from analyst_cli.pull.result import Result
 from analyst_cli.workspace import Workspace
 
@@ -27,7 +27,7 @@ def complete_etag(record: dict[str, Any], *, server: str) -> str:
 
 def is_whole(workspace: Workspace, record: dict[str, Any]) -> bool:
     """Say whether all that the record names is on disk as the last pull left it."""
-    if not record.get("is_clean") or record.get("root") != str(workspace.root):
+    if not record.get("is_clean") or record.get("root") != as_utf8(workspace.root):
         return False
     parquet, generation = str(workspace.parquet), record["generation"]
     linked = str(workspace.generations / str(generation))
