@@ -79,12 +79,16 @@ class Installation:
         )  # fmt: skip
         wait_until(self._answers, seconds=30)
 
-    def start_worker(self, **settings: str) -> subprocess.Popen[bytes]:
-        """Start a worker for runs and upkeep."""
+    def start_worker(self, *, pool: str = "prefork", **settings: str) -> subprocess.Popen[bytes]:
+        """Start a worker for runs and upkeep.
+
+        With the pool "prefork" it survives the process that works; `manage.py up` takes "solo".
+        """
         return self._start(
             "worker", self.python, "-m", "celery", "-A", "agnes_site", "worker", "--queues",
-            "runs,upkeep", "--concurrency", "1", "--without-gossip", "--without-mingle",
-            "--without-heartbeat", "--hostname", f"{uuid.uuid4().hex}@%h", **settings,
+            "runs,upkeep", "--concurrency", "1", "--pool", pool, "--without-gossip",
+            "--without-mingle", "--without-heartbeat",
+            "--hostname", f"{uuid.uuid4().hex}@%h", **settings,
         )  # fmt: skip
 
     def start_beat(self) -> None:
