@@ -91,6 +91,7 @@ def shown(layout: Layout) -> list[tuple[int, int]]:
         return connection.execute("SELECT count(*), sum(amount) FROM orders").fetchall()
 
 
+@pytest.mark.hostile(52)
 class TestFull:
     @pytest.mark.parametrize("limited", ["bytes", "files"])
     def test_at_each_write_of_an_extract_the_last_version_stays(
@@ -141,6 +142,7 @@ class TestFull:
         assert shown(layout) == served(orders, layout) != before
 
 
+@pytest.mark.hostile(52)
 class TestQuota:
     """A limit on the size of files stands for a quota, where no disk may be mounted."""
 

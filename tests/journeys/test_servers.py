@@ -89,6 +89,7 @@ def _waits_for_a_lock(server: postgres_server.Server) -> bool:
         return bool(look.execute(waiting).fetchone()[0])
 
 
+@pytest.mark.hostile(50)
 class TestRedis:
     @pytest.fixture
     def port(self) -> int:
