@@ -49,7 +49,8 @@ GROUPS: Mapping[str, Mapping[int, Case]] = {
         20: Case(
             what="Symbolic and hard links in the folders of sources and extracts, also as a folder"
             " on the way.",
-            open="Plugins: the server takes none yet.",
+            open="Plugins: the server takes none yet. A hard link looks like any other file: only"
+            " who may link it can have it served.",
         ),
         21: Case(
             what="Years 0 and 9999, infinite dates, decimals that do not fit, NaN in keys, 64-bit"
