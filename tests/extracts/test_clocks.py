@@ -87,7 +87,7 @@ class TestScheduleOfAClockThatWasAhead:
         table = TableFactory(sync_schedule=schedule)
         clock.move_to(START + YEAR)
         (run,) = scheduling.start_due(now=timezone.now())
-        with runs.hold(runs.claim(run.pk, worker="test")) as holding:
+        with runs.hold(runs.claim(run.pk, worker="test")) as (holding,):
             holding.finish(RunState.SUCCEEDED)
         scheduling.record_success(Run.objects.get(pk=run.pk))
         clock.move_to(START)
