@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from agnes_site.core.errors import AgnesError, InvalidInputError, UpstreamError
 from extracts.connectors.external.evaluator import Outcome
-from extracts.connectors.external.files import ReachesOutsideError
+from extracts.connectors.external.files import ReachesOutsideError, refuse_pipes
 
 _ROOT = Path(__file__).resolve().parents[3]
 _LONGEST_MESSAGE = 500
@@ -52,6 +52,7 @@ def evaluated(
         EvaluationError: DuckDB cannot evaluate it.
         EvaluationLostError: the process ended without an answer.
     """
+    refuse_pipes(folder)
     with (
         tempfile.TemporaryFile(dir=scratch) as messages,
         tempfile.TemporaryDirectory(dir=scratch) as spill,

@@ -72,6 +72,17 @@ def opened_inside(folder: Path, path: Path, *, scratch: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
+def refuse_pipes(folder: Path) -> None:
+    """Refuse a folder with a pipe in it: who opens one waits until somebody writes into it.
+
+    Raises:
+        ReachesOutsideError: there is one.
+    """
+    for path in _all_files(folder):
+        if path.is_fifo():
+            raise ReachesOutsideError(f"{path.name!r} is no file of the folder {folder.name!r}.")
+
+
 def _all_files(folder: Path) -> Iterator[Path]:
     for place, _, names in os.walk(folder):
         for name in names:
