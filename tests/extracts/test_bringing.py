@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.db import transaction
 
 from catalog.models import Incident, Source, Table
 from catalog.services import registry, sources, versions
@@ -100,7 +101,8 @@ class TestTogether:
         asked = _ask(tables["customers"], tables["orders"])
         claimed = runs.claim(asked[0].pk, worker="test")
         along = runs.claim_along(claimed)
-        versions.take_fencing(tables["orders"].pk)
+        with transaction.atomic():
+            versions.take_fencing(tables["orders"].pk)
 
         extraction.execute(claimed, *along)
 

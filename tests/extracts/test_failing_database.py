@@ -36,6 +36,8 @@ def deadlock_at(statement: str):
     return connection.execute_wrapper(refuse)
 
 
+# With transactions of its own: a connection that failed is closed.
+@pytest.mark.django_db(transaction=True)
 class TestDeadlockInAPublish:
     def test_is_tried_again(self, orders):
         run, _ = runs.request_run(table=orders, by=None)
