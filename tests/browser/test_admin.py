@@ -94,11 +94,13 @@ class TestButtons:
 
 
 class TestNewToken:
-    def test_is_selected_where_the_browser_copies_nothing(self, admin_page, live_server):
+    def test_is_selected_where_the_browser_copies_nothing(self, admin_page, admin, live_server):
         admin_page.add_init_script(
             "Object.defineProperty(navigator, 'clipboard', {value: undefined})"
         )
-        admin_page.goto(live_server.url + reverse("admin:access_accesstoken_add"))
+        admin_page.goto(
+            live_server.url + reverse("admin:access_accesstoken_add") + f"?user={admin.pk}"
+        )
         admin_page.get_by_label("Name").fill("laptop")
         admin_page.get_by_role("button", name="Save", exact=True).click()
 
@@ -108,9 +110,11 @@ class TestNewToken:
         secret = admin_page.locator("#secret").inner_text()
         assert admin_page.evaluate("getSelection().toString()") == secret
 
-    def test_is_copied_by_a_button(self, admin_page, context, live_server, complaints):
+    def test_is_copied_by_a_button(self, admin_page, admin, context, live_server, complaints):
         context.grant_permissions(["clipboard-read", "clipboard-write"])
-        admin_page.goto(live_server.url + reverse("admin:access_accesstoken_add"))
+        admin_page.goto(
+            live_server.url + reverse("admin:access_accesstoken_add") + f"?user={admin.pk}"
+        )
         admin_page.get_by_label("Name").fill("laptop")
         admin_page.get_by_role("button", name="Save", exact=True).click()
 

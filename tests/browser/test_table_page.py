@@ -1,5 +1,6 @@
 """What an administrator does on the page of a table, and in the list of tables."""
 
+import re
 import time
 from datetime import timedelta
 
@@ -199,6 +200,22 @@ class TestColumn:
         page.reload()
         expect(page.get_by_label("Description of id")).to_have_value("Number of the order")
         assert complaints == []
+
+    def test_keeps_what_is_written_before_its_details_have_come(self, opened, table):
+        page = opened()
+        late = []
+        page.route(re.compile("/part/columns/"), lambda route: late.append(route))
+        page.get_by_role("link", name="Columns").click()
+        box = page.get_by_label("Description of id")
+        box.fill("Number of the order")
+        page.wait_for_timeout(300)
+        with page.expect_response(re.compile("/part/columns/")):
+            for route in late:
+                route.continue_()
+        page.wait_for_timeout(300)
+
+        assert late
+        expect(box).to_have_value("Number of the order")
 
 
 class TestSections:

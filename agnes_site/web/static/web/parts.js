@@ -44,6 +44,7 @@
   function isWrittenIn(part) {
     const active = document.activeElement;
     if (part.contains(active) && active.matches("input, textarea, select, [role=combobox]")) return true;
+    if ([...part.querySelectorAll("textarea")].some((text) => text.value !== text.defaultValue)) return true;
     return [...part.querySelectorAll("select.admin-autocomplete")].some((select) => select.value);
   }
 
@@ -55,6 +56,14 @@
   document.addEventListener("ag-changed", (event) => {
     const source = event.target.closest ? event.target.closest(".ag-part") : null;
     renew(event.detail && event.detail.elt ? source : null);
+  });
+
+  // Somebody may have begun to write while the answer was on its way.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { target, requestConfig } = event.detail;
+    if (target.matches(".ag-part") && requestConfig.elt === target && isWrittenIn(target)) {
+      event.detail.shouldSwap = false;
+    }
   });
 
   // A question that the server answers with what would happen.
