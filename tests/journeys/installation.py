@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -23,7 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 class Installation:
     """Starts and ends the processes of one installation, and speaks to it over HTTP.
 
-    On PostgreSQL and Redis where `DATABASE_URL` and `REDIS_URL` are set, else embedded.
+    On PostgreSQL and Redis where `DATABASE_URL` and `REDIS_URL` are set, else embedded. It begins
+    with the database and the keys of the one it is ``like``, whose processes are not running.
     """
 
     def __init__(
@@ -31,6 +35,7 @@ class Installation:
         folder: Path,
         *,
         with_admin: bool = True,
+        like: Installation | None = None,
         python: str = sys.executable,
         **settings: str,
     ) -> None:
@@ -51,9 +56,13 @@ class Installation:
             "AGNES_RUN_LEASE_SECONDS": "2",
             "AGNES_RUN_SWEEP_SECONDS": "1",
             "AGNES_SCAN_SECONDS": "1",
-            **self._servers(),
+            **self._servers(like),
             **settings,
         }
+        if like is not None:
+            shutil.copytree(like.data / "state", self.data / "state")
+            self.token = like.token
+            return
         self.manage("migrate", "--verbosity", "0")
         if with_admin:
             self.token = self.manage(
@@ -63,21 +72,36 @@ class Installation:
 
     def manage(self, *words: str, given: str = "", **settings: str) -> str:
         """Run `manage.py` and return what it printed."""
-        done = subprocess.run(
+        done = self.run_manage(*words, given=given, **settings)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def run_manage(
+        self, *words: str, given: str = "", **settings: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `manage.py` to its end, however that is."""
+        return subprocess.run(
             [self.python, "manage.py", *words],
             cwd=ROOT, env={**self.environment, **settings}, input=given,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
-    def start_web(self) -> None:
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return what the database answers, without starting anything."""
+        if self._database:
+            with psycopg.connect(self.environment["DATABASE_URL"]) as connection:
+                return list(connection.execute(sql).fetchall())
+        file = self.data / "state" / "agnes.sqlite3"
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+            return list(connection.execute(sql).fetchall())
+
+    def start_web(self, **settings: str) -> None:
         """Start the web server and wait until it answers."""
         self._start(
             "web", self.python, "-m", "gunicorn", "agnes_site.wsgi:application", "--worker-class",
-            "gthread", "--threads", "8", "--bind", self.environment["AGNES_BIND"],
+            "gthread", "--threads", "8", "--bind", self.environment["AGNES_BIND"], **settings,
         )  # fmt: skip
-        wait_until(self._answers, seconds=30)
+        wait_until(self.is_ready, seconds=30)
 
     def start_worker(self, *, pool: str = "prefork", **settings: str) -> subprocess.Popen[bytes]:
         """Start a worker for runs and upkeep.
@@ -91,16 +115,17 @@ class Installation:
             "--hostname", f"{uuid.uuid4().hex}@%h", **settings,
         )  # fmt: skip
 
-    def start_beat(self) -> None:
+    def start_beat(self, **settings: str) -> None:
         """Start the clock that sweeps and scans."""
         self._start(
-            "beat", self.python, "-m", "celery", "-A", "agnes_site", "beat", "--pidfile", ""
-        )
+            "beat", self.python, "-m", "celery", "-A", "agnes_site", "beat", "--pidfile", "",
+            **settings,
+        )  # fmt: skip
 
     def start_up(self) -> subprocess.Popen[bytes]:
         """Start everything as an operator does, and wait until it answers."""
         process = self._start("up", self.python, "manage.py", "up")
-        wait_until(self._answers, seconds=60)
+        wait_until(self.is_ready, seconds=60)
         return process
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
@@ -163,19 +188,21 @@ class Installation:
         self._processes.append(process)
         return process
 
-    def _answers(self) -> bool:
+    def is_ready(self) -> bool:
+        """Say whether the web server answers."""
         try:
             return requests.get(f"{self.url}/api/ready", timeout=2).ok
         except requests.RequestException:
             return False
 
-    def _servers(self) -> dict[str, str]:
+    def _servers(self, like: Installation | None) -> dict[str, str]:
         if not os.environ.get("DATABASE_URL"):
             return {}
         self._database = f"agnes_{uuid.uuid4().hex}"
         admin = os.environ["DATABASE_URL"]
         with psycopg.connect(admin, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{self._database}"')
+            template = f' TEMPLATE "{like._database}"' if like is not None else ""
+            connection.execute(f'CREATE DATABASE "{self._database}"{template}')
         parts = urlsplit(admin)
         redis = urlsplit(os.environ["REDIS_URL"])
         return {
