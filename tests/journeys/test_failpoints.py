@@ -19,7 +19,7 @@ from tests.journeys import final_state
 from tests.journeys.company import Company
 from tests.journeys.installation import Installation
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(600)]
 
 ON_POSTGRES = bool(os.environ.get("DATABASE_URL"))
 # Others are killed on the second day, when there is something to lose already.
