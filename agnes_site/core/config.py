@@ -308,7 +308,8 @@ class Config(BaseModel):
     )
     kept_file_seconds: int = setting(
         3600,
-        "Time for which a stored file is kept after the last version that named it.",
+        "Time for which a stored file that no version names is kept after it was last written or "
+        "taken up.",
         env="AGNES_KEPT_FILE_SECONDS",
         yaml="retention.file_seconds",
         ge=0,
