@@ -60,9 +60,9 @@ def has_proxy(*, scheme: str, host: str) -> bool:
     return False
 
 
-def has_ca_bundle() -> bool:
-    """Say whether a private certificate authority is named for ``requests``."""
-    return bool(_text("REQUESTS_CA_BUNDLE") or _text("CURL_CA_BUNDLE"))
+def ca_bundle() -> str:
+    """Return the file of certificate authorities that is named for ``requests``, or nothing."""
+    return _text("REQUESTS_CA_BUNDLE") or _text("CURL_CA_BUNDLE")
 
 
 def _is_exempt(host: str) -> bool:

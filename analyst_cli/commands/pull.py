@@ -59,7 +59,7 @@ def pull(
 
 def show(result: Result, *, is_quiet: bool) -> None:
     """Write what a pull did, and what went wrong, to stderr."""
-    _show_problems(result.errors)
+    show_problems(result.errors)
     if is_quiet:
         return
     from analyst_cli.output import human_bytes
@@ -101,7 +101,7 @@ def _preview(
         }
         click.echo(json.dumps(planned.as_json() | more, ensure_ascii=False))
         return
-    _show_problems(problems)
+    show_problems(problems)
     for name in names:
         click.echo(f"would download  {name}")
     for name in plan.removed:
@@ -109,7 +109,8 @@ def _preview(
     click.echo(f"{human_bytes(plan.bytes_to_download)} to download.", err=True)
 
 
-def _show_problems(problems: list[Problem]) -> None:
+def show_problems(problems: list[Problem]) -> None:
+    """Write what went wrong to stderr, each with its hint."""
     for problem in problems:
         click.echo(f"Error: {problem.message}", err=True)
         if problem.hint:

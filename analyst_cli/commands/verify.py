@@ -9,6 +9,7 @@ import click
 
 from analyst_cli import output, settings, workspace
 from analyst_cli.client import AgnesClient
+from analyst_cli.commands.pull import show_problems
 from analyst_cli.errors import EXIT_FAILED
 from analyst_cli.pull import run
 from analyst_cli.pull.progress import reporter
@@ -50,8 +51,7 @@ def verify(tables: tuple[str, ...], repair: bool, as_json: bool) -> None:
         click.echo(json.dumps(found, ensure_ascii=False))
     else:
         _show(checked, bad)
-    for problem in errors:
-        click.echo(f"Error: {problem.message}\nhint: {problem.hint}", err=True)
+    show_problems(errors)
     if bad and pulled is None:
         click.echo("hint: Run `agnes pull`: it brings them again.", err=True)
     if errors or (bad and pulled is None):

@@ -15,6 +15,7 @@ from analyst_cli.client import AgnesClient
 from analyst_cli.errors import ApiError, CliError, TransportError
 from analyst_cli.failpoints import failpoint
 from analyst_cli.pull import verify
+from analyst_cli.pull.flushing import Flusher
 from analyst_cli.pull.hashing import Hasher
 from analyst_cli.pull.plan import Download
 from analyst_cli.pull.progress import Reporter
@@ -77,6 +78,7 @@ def fetch(download: Download, means: Means) -> int:
         was_resumed = staged.size_bytes > 0
         name, expected = download.file.path, download.file.size_bytes
         reporter.begin(name, size_bytes=expected, done_bytes=staged.size_bytes)
+        means.hasher.begin(size_bytes=expected)
         is_good = False
         try:
             _transfer_until_right(staged, means, was_resumed=was_resumed)
@@ -102,12 +104,14 @@ class _Staged:
         # Unbuffered: chunks are large, and what was written must be there after a kill.
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
         self._file = os.fdopen(os.open(self._path, flags, 0o644), "r+b", buffering=0)
+        self._flusher = Flusher(self._file.fileno())
         self.hash = verify.hasher(download.file.digest)
-        self.size_bytes = self._path.stat().st_size
+        self.size_bytes = os.fstat(self._file.fileno()).st_size
         if not download.file.digest or self.size_bytes > download.file.size_bytes:
             self.restart()  # nothing says that this is the beginning of the wanted file
-        verify.feed(self.hash, self._path)
-        self._file.seek(0, os.SEEK_END)
+        if self.size_bytes:
+            verify.feed(self.hash, self._path)
+            self._file.seek(0, os.SEEK_END)
 
     def __enter__(self) -> _Staged:
         return self
@@ -118,7 +122,7 @@ class _Staged:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self.close()
 
     @property
     def is_whole(self) -> bool:
@@ -147,6 +151,7 @@ class _Staged:
             written += self._file.write(chunk[written:])
         self.size_bytes += len(chunk)
         self.received_bytes += len(chunk)
+        self._flusher.note(len(chunk))
 
     def restart(self) -> None:
         """Forget what is there."""
@@ -157,7 +162,12 @@ class _Staged:
 
     def sync(self) -> None:
         """Make what is there durable."""
-        os.fsync(self._file.fileno())
+        self._flusher.finish()
+
+    def close(self) -> None:
+        """Leave the file as it is."""
+        self._flusher.wait()
+        self._file.close()
 
     def is_right(self) -> bool:
         """Say whether the content is the promised one."""
@@ -174,7 +184,7 @@ class _Staged:
             return
         path, found = self.download.file.path, self.hash.hexdigest()
         wanted = self.download.file.digest.partition(":")[2]
-        self._file.close()
+        self.close()
         self._path.unlink()
         if not wanted:
             raise NotParquetError(f"The server did not send a whole Parquet file for {path}.")

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from importlib import import_module
 
 from analyst_cli import environment
 from analyst_cli.client import AgnesClient
@@ -39,6 +40,8 @@ def fetch_all(client: AgnesClient, downloads: list[Download], *, reporter: Repor
     try:
         for thread in threads:
             thread.start()
+        # What comes after the downloads needs DuckDB, which takes a while to import.
+        import_module("analyst_cli.pull.database")
         for thread in threads:
             while thread.is_alive():
                 thread.join(0.5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,11 @@ class State:
 
     def save(self, workspace: Workspace) -> None:
         """Write the record, durably."""
-        write_json(_path(workspace), {"format": _FORMAT, **asdict(self)})
+        # Not `asdict`, which copies each value of each file and takes ten times as long.
+        files = {path: vars(file) for path, file in self.files.items()}
+        tables = {name: vars(table) for name, table in self.tables.items()}
+        content = {"format": _FORMAT, **vars(self), "files": files, "tables": tables}
+        write_json(_path(workspace), content)
 
 
 def load(workspace: Workspace) -> State:

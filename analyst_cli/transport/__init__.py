@@ -49,10 +49,14 @@ class Sender(Protocol):
 
 
 class CertificateError(TransportError):
-    """The standard library does not trust the server's certificate."""
+    """The server's certificate is not trusted."""
 
     code = "certificate_error"
     hint = "If your company has its own CA, name its file in REQUESTS_CA_BUNDLE."
+
+    def __init__(self, message: str, *, is_issuer_unknown: bool = False) -> None:
+        super().__init__(message)
+        self.is_issuer_unknown = is_issuer_unknown
 
 
 class RedirectError(TransportError):
@@ -124,7 +128,9 @@ class Session:
         if parts.netloc not in self._only_full and not _needs_requests(parts):
             try:
                 return self._direct_sender().send(url, headers, body)
-            except CertificateError:
+            except CertificateError as error:
+                if not error.is_issuer_unknown:
+                    raise
                 # Some Python builds come without root certificates; requests brings its own.
                 self._only_full.add(parts.netloc)
         return self._full_sender().send(url, headers, body)
@@ -159,6 +165,6 @@ def _port(scheme: str, port: int | None) -> int | None:
 
 
 def _needs_requests(parts: SplitResult) -> bool:
-    if parts.scheme == "https" and environment.has_ca_bundle():
+    if parts.scheme == "https" and environment.ca_bundle():
         return True
     return environment.has_proxy(scheme=parts.scheme, host=parts.hostname or "")

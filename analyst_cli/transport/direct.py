@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import http.client
-import ssl
 from urllib.parse import urlsplit
 
-from analyst_cli.errors import TransportError
 from analyst_cli.transport import (
     CONNECT_TIMEOUT_SECONDS,
     READ_TIMEOUT_SECONDS,
-    CertificateError,
     Headers,
     Response,
 )
+from analyst_cli.transport.reasons import explain
 
 _STALE = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
 
@@ -41,13 +39,13 @@ class DirectSender:
             return self._exchange(origin, target, headers, body)
         except _STALE as error:
             if not is_reused:
-                raise _explain(origin, error) from error
+                raise explain(origin, error) from error
         except (OSError, http.client.HTTPException) as error:
-            raise _explain(origin, error) from error
+            raise explain(origin, error) from error
         try:
             return self._exchange(origin, target, headers, body)
         except (OSError, http.client.HTTPException) as error:
-            raise _explain(origin, error) from error
+            raise explain(origin, error) from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -88,14 +86,14 @@ class DirectResponse:
         try:
             return self._answer.readinto(buffer)
         except (OSError, http.client.HTTPException) as error:
-            raise _explain(self._origin, error) from error
+            raise explain(self._origin, error) from error
 
     def read(self, limit: int, /) -> bytes:
         """Return up to ``limit`` bytes of the body."""
         try:
             return self._answer.read(limit)
         except (OSError, http.client.HTTPException) as error:
-            raise _explain(self._origin, error) from error
+            raise explain(self._origin, error) from error
 
     def close(self) -> None:
         """Keep the connection if the body was read to its end, else close it."""
@@ -110,13 +108,3 @@ def _connect(origin: str) -> http.client.HTTPConnection:
     connection.connect()
     connection.sock.settimeout(READ_TIMEOUT_SECONDS)
     return connection
-
-
-def _explain(origin: str, error: Exception) -> TransportError:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return CertificateError(f"The certificate of {origin} is not trusted: {error.reason}.")
-    if isinstance(error, TimeoutError):
-        return TransportError(f"{origin} did not answer in time.")
-    if isinstance(error, ConnectionRefusedError):
-        return TransportError(f"Cannot reach {origin}: connection refused.")
-    return TransportError(f"Cannot reach {origin}: {error or type(error).__name__}.")

@@ -31,7 +31,9 @@ def modules(*args: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", LOADED, *args], capture_output=True, text=True, check=True
     )
-    return set(done.stderr.rpartition("LOADED")[2].split())
+    loaded = set(done.stderr.rpartition("LOADED")[2].split())
+    assert "analyst_cli.main" in loaded
+    return loaded
 
 
 def every_command() -> list[tuple[str, click.Command]]:
@@ -78,6 +80,19 @@ class TestStartUp:
         assert [seen.status for seen in server.seen] == [304]
         assert not loaded & SLOW
         assert not loaded & {"analyst_cli.pull.work", "analyst_cli.pull.state"}
+
+    @pytest.mark.usefixtures("workspace", "signed_in")
+    def test_of_a_query_loads_duckdb_and_no_more(self, agnes, server):
+        agnes("pull")
+        server.seen.clear()
+
+        loaded = modules("query", "SELECT count(*) FROM orders")
+
+        assert server.seen == []
+        assert "duckdb" in loaded
+        of_duckdb = {"duckdb", "importlib.metadata"}
+        idle = SLOW - of_duckdb | {"http.client", "ssl", "numpy", "pandas", "pyarrow"}
+        assert loaded & idle == set()
 
     def test_imports_nothing_of_the_server(self):
         loaded = modules("--help")

@@ -9,6 +9,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -214,6 +215,11 @@ def silence(exchange: Exchange) -> None:
     """Send the first half, and then nothing for longer than the client has patience."""
     body = exchange.answer.body
     exchange.send(exchange.answer.having(body=body[: len(body) // 2]), length=len(body))
+    mute(exchange)
+
+
+def mute(exchange: Exchange) -> None:
+    """Send nothing for longer than the client has patience."""
     exchange.handler.connection.settimeout(20)
     with contextlib.suppress(OSError):
         exchange.handler.connection.recv(1)  # until the client hangs up
@@ -443,6 +449,15 @@ def dribbled(exchange: Exchange) -> None:
     exchange.send_head(exchange.answer, Content_Length=str(len(exchange.answer.body)))
     for byte in exchange.answer.body:
         exchange.write(bytes([byte]))
+
+
+def trickled(exchange: Exchange) -> None:
+    """Send ten pieces, with pauses of 0.4 seconds."""
+    exchange.send_head(exchange.answer, Content_Length=str(len(exchange.answer.body)))
+    size = -(-len(exchange.answer.body) // 10)
+    for start in range(0, len(exchange.answer.body), size):
+        time.sleep(0.4)
+        exchange.write(exchange.answer.body[start : start + size])
 
 
 def chunked(exchange: Exchange) -> None:
