@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -10,13 +11,15 @@ import orjson
 import structlog
 from django.core.exceptions import RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
 from django.urls import URLPattern, URLResolver
 from django.utils.datastructures import MultiValueDict
 from django.views.defaults import bad_request as page_bad_request
 from django.views.defaults import page_not_found
+from django.views.defaults import server_error as page_failed
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.parser import Parser
@@ -24,10 +27,10 @@ from ninja.parser import Parser
 from access.api import admin_router as access_admin_router
 from access.api import tokens_router, users_router
 from access.auth import AdminUser, AnyUser
-from agnes_site.core.database import DatabaseUnavailableError, taken
+from agnes_site.core import constraints
+from agnes_site.core.database import DatabaseUnavailableError
 from agnes_site.core.errors import (
     AgnesError,
-    ConflictError,
     InvalidInputError,
     LimitExceededError,
     NotFoundError,
@@ -37,7 +40,12 @@ from agnes_site.core.errors import (
 from agnes_site.core.requests import current
 from agnes_site.core.storage import as_database_error
 from agnes_site.core.version import VERSION
-from agnes_site.web.api import client_router, health_router, workspace_router
+from agnes_site.web.api import (
+    client_router,
+    health_details_router,
+    health_router,
+    workspace_router,
+)
 from catalog.api import admin_router as catalog_admin_router
 from catalog.api import router as catalog_router
 from extracts.api import admin_router as extracts_admin_router
@@ -78,13 +86,6 @@ class MethodNotAllowedError(InvalidInputError):
 
     code = "method_not_allowed"
     status = 405
-
-
-class ChangedMeanwhileError(ConflictError):
-    """Somebody else made or changed the same thing at this moment."""
-
-    code = "changed_meanwhile"
-    hint = "Look at what is there now, then try again."
 
 
 class UnexpectedError(AgnesError):
@@ -176,6 +177,7 @@ api.add_router("/api", health_router, auth=None)
 api.add_router("/api", status_router, auth=None)
 api.add_router("/api", catalog_router)
 api.add_router("/api", extracts_router)
+api.add_router("/api", health_details_router)
 api.add_router("/api", workspace_router)
 api.add_router("/auth", tokens_router)
 api.add_router("/api", users_router)
@@ -254,20 +256,29 @@ def _on_large_request(request: HttpRequest, error: RequestDataTooBig) -> HttpRes
 
 
 @api.exception_handler(IntegrityError)
-def _on_lost_race(request: HttpRequest, error: IntegrityError) -> HttpResponse:
-    logger.exception("The database refused a change")
-    message = taken(error) or "Somebody else changed this at the same time."
-    return respond(request, ChangedMeanwhileError(message))
+def _on_violation(request: HttpRequest, error: IntegrityError) -> HttpResponse:
+    meant = constraints.meaning(error)
+    if meant is None:
+        return _on_anything_else(request, error)
+    logger.warning("The database refused a change", exc_info=error)
+    return respond(request, meant)
 
 
+@api.exception_handler(InterfaceError)
 @api.exception_handler(OperationalError)
-def _on_database_trouble(request: HttpRequest, error: OperationalError) -> HttpResponse:
+def _on_database_trouble(
+    request: HttpRequest, error: OperationalError | InterfaceError
+) -> HttpResponse:
     if "pattern too complex" in str(error):
         # What SQLite says of a text of tens of thousands of characters that is looked for.
         return respond(request, BadRequestBodyError("A name is too long."))
     logger.exception("The database did not answer")
+    return respond(request, _meant(error))
+
+
+def _meant(error: OperationalError | InterfaceError) -> AgnesError:
     busy = DatabaseUnavailableError("The database did not answer.", retry_after=2)
-    return respond(request, as_database_error(error) or busy)
+    return as_database_error(error) or busy
 
 
 @api.exception_handler(Exception)
@@ -288,6 +299,21 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if _is_of_a_program(request):
         return respond(request, NotFoundError("There is nothing at this address."))
     return page_not_found(request, exception)
+
+
+def failed(request: HttpRequest) -> HttpResponseBase:
+    """Answer for what failed outside of the API: JSON for programs, a page for people."""
+    error: BaseException | None = sys.exception()
+    if isinstance(error, OperationalError | InterfaceError):
+        error = _meant(error)
+    if _is_of_a_program(request):
+        unexpected = UnexpectedError("The server could not do this.")
+        return respond(request, error if isinstance(error, AgnesError) else unexpected)
+    if not isinstance(error, DatabaseUnavailableError):
+        return page_failed(request)
+    page = HttpResponse(render_to_string("503.html"), status=error.status)
+    page["Retry-After"] = str(error.retry_after)
+    return page
 
 
 def _is_of_a_program(request: HttpRequest) -> bool:

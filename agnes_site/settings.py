@@ -7,6 +7,7 @@ import django_stubs_ext
 from celery.schedules import crontab
 
 from agnes_site.core import failpoints
+from agnes_site.core.broker import redis_options
 from agnes_site.core.config import config
 from agnes_site.core.errors import ConfigurationError
 from agnes_site.core.logs import logging_config
@@ -87,6 +88,10 @@ if CONFIG.database_url:
             "DATABASE_URL cannot be used.",
             hint="Write postgres://user:password@host/name; quote special characters as %40.",
         ) from None
+    # A server that is gone without a word holds up nobody for long.
+    _database["OPTIONS"] = {
+        "connect_timeout": 10, "tcp_user_timeout": 30_000, **_database.get("OPTIONS", {}),
+    }  # fmt: skip
     DATABASES = {"default": _database}
 else:
     DATABASES = {
@@ -169,8 +174,7 @@ logging_config(level=CONFIG.log_level, style=CONFIG.log_format)
 
 CELERY_BROKER_URL = CONFIG.redis_url or "folder://localhost"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    # Redis that hangs holds up nobody for long.
-    {"global_keyprefix": CONFIG.queue_prefix, "socket_connect_timeout": 5, "socket_timeout": 10}
+    redis_options(prefix=CONFIG.queue_prefix)
     if CONFIG.redis_url
     else {
         "data_folder_in": str(LAYOUT.broker),
@@ -180,6 +184,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
     }
 )
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# Who asks for a run does not wait long for the bell: the sweeper rings again.
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0}
 CELERY_TASK_IGNORE_RESULT = True
 # Each start of a worker would leave a queue behind, and nobody gives orders through it.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False

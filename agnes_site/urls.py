@@ -32,3 +32,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
 
 handler400 = "agnes_site.api.bad_request"
 handler404 = "agnes_site.api.not_found"
+handler500 = "agnes_site.api.failed"

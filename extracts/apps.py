@@ -17,7 +17,7 @@ class ExtractsConfig(AppConfig):
         """Make the built-in connectors and the panels known."""
         from catalog import queries  # noqa: PLC0415 (models are loaded by now)
         from catalog.models import Source  # noqa: PLC0415 (models are loaded by now)
-        from extracts import panels  # noqa: PLC0415 (models are loaded by now)
+        from extracts.admin import panels  # noqa: PLC0415 (models are loaded by now)
         from extracts.services import (  # noqa: PLC0415 (models are loaded by now)
             probing,
             regeneration,

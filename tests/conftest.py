@@ -13,8 +13,12 @@ from access.models import ADMIN, Group, User
 from access.services import grants, groups, tokens
 from agnes_site.core.storage import Layout
 from catalog.models import Table
-from tests import disks
+from extracts.engine import warm
+from tests import disks, measured
 from tests import vault as vaults
+
+# The children of runs have an environment of their own, which is made here and nowhere else.
+warm.BARE_ENVIRONMENT.update(measured.ENVIRONMENT)
 
 
 @pytest.fixture
@@ -45,6 +49,13 @@ def admin(db) -> User:
     user = User.objects.create_user("ada@example.com", "correct horse", name="Ada")
     groups.add_member(group=Group.objects.get(name=ADMIN), user=user, by=None)
     return user
+
+
+@pytest.fixture
+def pages(client: Client, admin: User) -> Client:
+    """A browser in which an administrator is signed in."""
+    client.force_login(admin)
+    return client
 
 
 @pytest.fixture

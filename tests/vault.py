@@ -23,7 +23,7 @@ from catalog.connectors import (
     Settings,
     TableSpec,
 )
-from extracts.engine import process
+from extracts.engine import warm
 
 
 class VaultConfig(Settings):
@@ -83,21 +83,21 @@ def _behave(config: Settings, secrets: Mapping[str, str]) -> None:
 def opened() -> Iterator[None]:
     """Install the connector for this process, and for the children started meanwhile."""
     place = f"{__name__}:{VaultConnector.__name__}"
-    preload = process.PRELOAD
+    preload = warm.PRELOAD
     connectors.register(place)
-    process.PRELOAD = (*preload, "tests.vault_in_children")
+    warm.PRELOAD = (*preload, "tests.vault_in_children")
     _restart()
     try:
         yield
     finally:
-        connectors._BUILT_IN.remove(place)
-        connectors.installed.cache_clear()
-        process.PRELOAD = preload
+        connectors.registry._BUILT_IN.remove(place)
+        connectors.forget()
+        warm.PRELOAD = preload
         _restart()
 
 
 def _restart() -> None:
     """Let the next child come from a zygote of its own."""
-    if process._zygote is not None:
-        process._zygote.end()
-        process._zygote = None
+    if warm._zygote is not None:
+        warm._zygote.end()
+        warm._zygote = None

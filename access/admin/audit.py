@@ -15,9 +15,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString, mark_safe
 
 from access.models import AuditEvent, User
-from access.services import audit, history
+from access.services import chain, history
 from agnes_site.core import human, markup
 from agnes_site.core.admin import NextStep, OneOfManyFilter, ReadOnlyAdmin, button, difference
+from agnes_site.core.database import as_uuid
 from agnes_site.core.markup import Tone
 
 _SEARCHED = 100_000
@@ -171,8 +172,13 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
 
 def _chain() -> SafeString:
-    """Return whether the chain is whole, as it was found the last time."""
-    found = audit.last_check()
+    """Return whether the chain is whole, as it was found the last time, and was whole before."""
+    lost = chain.last_loss()
+    return markup.stack(_checked(), _lost(lost) if lost else "")
+
+
+def _checked() -> SafeString:
+    found = chain.last_check()
     if found is None:
         return markup.faint("Whether a line was altered or removed is looked through once a day.")
     told = found.after or {}
@@ -186,6 +192,18 @@ def _chain() -> SafeString:
     return markup.notice(format_html(text, markup.when(found.at), _place(told["broken"])), Tone.BAD)
 
 
+def _lost(found: AuditEvent) -> SafeString:
+    told = found.after or {}
+    text = "{}, the newest events of the audit were found to be gone or written anew: it had come "
+    text += "to #{}, and ended at #{}. That is so after a backup was restored as well. {}"
+    page = reverse("admin:access_auditevent_change", args=[found.pk])
+    noted, ended = human.number(told["noted"]), human.number(told["found"])
+    return markup.notice(
+        format_html(text, markup.when(found.at), noted, ended, markup.link(page, "The event")),
+        Tone.BAD,
+    )
+
+
 def _place(seq: int) -> SafeString | str:
     event = AuditEvent.objects.filter(seq=seq).first()
     if event is None:
@@ -194,11 +212,7 @@ def _place(seq: int) -> SafeString | str:
 
 
 def _user_id(event: AuditEvent) -> UUID | None:
-    kind, _, name = event.resource.partition("/")
-    try:
-        return UUID(name) if kind == "user" else None
-    except ValueError:
-        return None
+    return as_uuid(event.resource_id) if event.resource_type == "user" else None
 
 
 def _since(event: AuditEvent) -> SafeString:

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -25,6 +24,7 @@ from access.resources import registered
 from access.services import audience, grants
 from agnes_site.core import human, markup
 from agnes_site.core.admin import NextStep, OneOfManyFilter, become
+from agnes_site.core.database import as_uuid
 from agnes_site.core.markup import Tone
 
 
@@ -146,7 +146,7 @@ class GrantAdmin(HistoriedAdmin):
     @admin.display(description="tier", ordering="tier")
     def tier_shown(self, grant: Grant) -> str:
         """Show how it reaches the laptops."""
-        return grant.get_tier_display().partition(":")[0]
+        return tier_of(grant)
 
     @admin.display(description="until", ordering="expires_at")
     def until_shown(self, grant: Grant) -> SafeString | str:
@@ -207,6 +207,11 @@ class GrantAdmin(HistoriedAdmin):
         grants.revoke(given=obj, by=by)
 
 
+def tier_of(grant: Grant) -> str:
+    """Return the name of its tier, without what that means."""
+    return grant.get_tier_display().partition(":")[0]
+
+
 def until(grant: Grant) -> SafeString | str:
     """Return how long a grant holds."""
     if grant.expires_at is None:
@@ -217,7 +222,5 @@ def until(grant: Grant) -> SafeString | str:
 
 
 def _group(text: str) -> Group | None:
-    try:
-        return Group.objects.filter(pk=text).first()
-    except ValidationError:
-        return None
+    chosen = as_uuid(text)
+    return Group.objects.filter(pk=chosen).first() if chosen else None

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from unfold import widgets
 
 from access.admin.choosing import GroupField, type_name
-from access.admin.grant import until
+from access.admin.grant import tier_of, until
 from access.models import Grant, Tier
 from access.resources import canonical_id
 from access.services import audience, grants
@@ -55,10 +55,6 @@ class GrantedAdmin(Admin):
     def callable_names(self) -> Sequence[str]:
         """Return what can be done, with what is done about readers."""
         return [*super().callable_names(), "grant", "revoke_grant"]
-
-    def readers_total(self, obj: Any) -> int:
-        """Return how many people read it by grants."""
-        return audience.readers(audience.covering(self.granted_type, self.granted_id(obj))).count()
 
     @button("Grant")
     def grant(self, request: HttpRequest, obj: Any) -> None:
@@ -117,7 +113,7 @@ class GrantedAdmin(Admin):
         return [
             markup.link(reverse("admin:access_group_change", args=[held.group_id]), held.group),
             "itself" if is_own else through,
-            held.get_tier_display().partition(":")[0],
+            tier_of(held),
             until(held),
             self._revoking(request, obj, held)
             if is_own

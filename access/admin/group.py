@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from access.admin.choosing import type_name
-from access.admin.grant import until
+from access.admin.grant import tier_of, until
 from access.admin.history import HistoriedAdmin
 from access.admin.membership import MembersInline
 from access.models import EVERYONE, Grant, Group, Membership, User
@@ -33,6 +33,7 @@ class GroupAdmin(HistoriedAdmin):
     fields = ("name", "description")
     inlines = (MembersInline,)
     buttons = ("revoke_grant",)
+    error_fields = {"group_exists": "name"}  # noqa: RUF012 (a class variable in the base)
     next_step = NextStep(
         text="Grants are given to groups. Make one for each circle of people who read the same.",
         label="Add a group",
@@ -121,7 +122,7 @@ class GroupAdmin(HistoriedAdmin):
             [
                 type_name(each.resource_type),
                 markup.code(each.resource_id),
-                each.get_tier_display().partition(":")[0],
+                tier_of(each),
                 until(each),
                 self.do_button(
                     request, obj, "revoke_grant", is_small=True, grant=str(each.pk),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -16,6 +15,7 @@ from access.models import AuditEvent, User
 from access.services import history
 from agnes_site.core import markup
 from agnes_site.core.admin import Admin, CountedPaginator, difference
+from agnes_site.core.database import as_uuid
 
 _PER_PAGE = 50
 _WORDS = {
@@ -92,7 +92,7 @@ def _way_back(request: HttpRequest, event: AuditEvent) -> SafeString:
 def _emails(events: Sequence[AuditEvent]) -> dict[str, str]:
     """Return the e-mails of the users that the events name by their id."""
     told = [values for event in events for values in (event.before, event.after) if values]
-    ids = {str(values["user"]) for values in told if _is_id(values.get("user"))}
+    ids = {found for values in told if (found := as_uuid(values.get("user")))}
     return {
         str(pk): mail for pk, mail in User.objects.filter(pk__in=ids).values_list("pk", "email")
     }
@@ -102,11 +102,3 @@ def _named(values: dict[str, Any] | None, emails: dict[str, str]) -> dict[str, A
     if not values or "user" not in values:
         return values
     return {**values, "user": emails.get(str(values["user"]), values["user"])}
-
-
-def _is_id(value: object) -> bool:
-    try:
-        UUID(str(value))
-    except ValueError:
-        return False
-    return True

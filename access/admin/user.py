@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -183,5 +183,5 @@ class UserAdmin(HistoriedAdmin):
         """Leave people without access out where a user is chosen for something."""
         found, may_repeat = super().get_search_results(request, queryset, search_term)
         if request.path == reverse("admin:autocomplete"):
-            found = found.filter(Q(is_active=True))
+            found = found.filter(is_active=True)
         return found, may_repeat

@@ -78,3 +78,13 @@ class AuditEvent(UuidModel):
 
     def __str__(self) -> str:
         return f"{self.action} {self.resource}".strip()
+
+    @property
+    def resource_type(self) -> str:
+        """What kind of thing it is about: `table` where ``resource`` is `table/orders`."""
+        return self.resource.partition("/")[0]
+
+    @property
+    def resource_id(self) -> str:
+        """Which thing it is about: `orders` where ``resource`` is `table/orders`."""
+        return self.resource.partition("/")[2]

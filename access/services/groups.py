@@ -37,6 +37,7 @@ class GroupExistsError(ConflictError):
     """There is a group with this name already."""
 
     code = "group_exists"
+    hint = "Choose another name."
 
 
 class AlreadyMemberError(ConflictError):
@@ -62,8 +63,7 @@ def create_group(*, name: str, by: User | None, description: str = "") -> Group:
     Raises:
         GroupExistsError: the name is taken, in whatever case it is written.
     """
-    if Group.objects.filter(name__iexact=name).exists():
-        raise GroupExistsError(f"There is a group named {name!r} already.")
+    _check_name(name)
     group = Group(name=name, description=description)
     group.full_clean()
     group.save()
@@ -80,10 +80,12 @@ def change_group(*, group: Group, by: User | None, name: str, description: str) 
 
     Raises:
         SystemGroupError: Admin and Everyone keep their names.
+        GroupExistsError: another group has the name, in whatever case it is written.
     """
     group = Group.objects.select_for_update().get(pk=group.pk)
     if group.is_system and name != group.name:
         raise SystemGroupError(f"The group {group.name} cannot be renamed.")
+    _check_name(name, but=group)
     before = audit.snapshot(group, ("name", "description"))
     group.name, group.description = name, description
     group.full_clean()
@@ -192,6 +194,14 @@ def set_active(*, user: User, is_active: bool, by: User | None) -> None:
     stamps.move_user(user)
     action = "user.activate" if is_active else "user.deactivate"
     audit.record(action=action, resource=f"user/{user.pk}", actor=by)
+
+
+def _check_name(name: str, *, but: Group | None = None) -> None:
+    others = Group.objects.filter(name__iexact=name)
+    if but is not None:
+        others = others.exclude(pk=but.pk)
+    if others.exists():
+        raise GroupExistsError(f"There is a group named {name!r} already.")
 
 
 def _whole(group: Group) -> dict[str, Any]:

@@ -78,6 +78,18 @@ def reverter_of(event: AuditEvent) -> Reverter | None:
     return found if found is not None and event.result == "ok" else None
 
 
+def before(event: AuditEvent) -> Mapping[str, Any]:
+    """Return what was there before an event.
+
+    Raises:
+        NotRevertibleError: the event does not tell.
+    """
+    if not event.before:
+        raise NotRevertibleError("The audit does not tell what was there before.")
+    told: Mapping[str, Any] = event.before
+    return told
+
+
 def about(resources: Iterable[str]) -> QuerySet[AuditEvent]:
     """Return what was done to these, the newest first; that they were read is left out."""
     # Named one by one, since an index leads to each; what is read most has millions of events.

@@ -9,7 +9,7 @@ from typing import Any
 
 from access.models import AuditEvent, Grant, Group, Membership, Tier, User
 from access.resources import ResourceNotFoundError
-from access.services import audit, grants, groups, users
+from access.services import audit, grants, groups, history, users
 from access.services.history import NotRevertibleError, Reverter, register, register_naming
 
 
@@ -64,21 +64,23 @@ def _group_of_grant(event: AuditEvent) -> str | None:
 
 
 def _group_now(event: AuditEvent) -> Mapping[str, Any] | None:
-    group = Group.objects.filter(name=_name(event)).first()
+    group = Group.objects.filter(name=event.resource_id).first()
     return audit.snapshot(group, ("name", "description")) if group else None
 
 
 def _put_group_back(event: AuditEvent, by: User | None) -> None:
     before = event.before or {}
     groups.change_group(
-        group=_group(_name(event)), by=by, name=before["name"],
+        group=_group(event.resource_id), by=by, name=before["name"],
         description=before["description"],
     )  # fmt: skip
 
 
 def _restore_group(event: AuditEvent, by: User | None) -> None:
-    before = _told(event)
-    group = groups.create_group(name=_name(event), description=before.get("description", ""), by=by)
+    before = history.before(event)
+    group = groups.create_group(
+        name=event.resource_id, description=before.get("description", ""), by=by
+    )
     for user in User.objects.filter(pk__in=before.get("members", [])):
         groups.add_member(group=group, user=user, by=by)
     for held in before.get("grants", []):
@@ -102,28 +104,28 @@ def _remove_member(event: AuditEvent, by: User | None) -> None:
 
 
 def _add_member(event: AuditEvent, by: User | None) -> None:
-    user = _user(str(_told(event)["user"]))
-    groups.add_member(group=_group(_name(event)), user=user, by=by)
+    user = _user(str(history.before(event)["user"]))
+    groups.add_member(group=_group(event.resource_id), user=user, by=by)
 
 
 def _membership(event: AuditEvent, told: Mapping[str, Any]) -> Membership | None:
     return Membership.objects.filter(
-        group__name=_name(event), user=told.get("user"), source=told.get("source")
+        group__name=event.resource_id, user=told.get("user"), source=told.get("source")
     ).first()
 
 
 def _user_now(event: AuditEvent) -> Mapping[str, Any] | None:
-    user = User.objects.filter(pk=_name(event)).first()
+    user = User.objects.filter(pk=event.resource_id).first()
     return audit.snapshot(user, users.EDITABLE) if user else None
 
 
 def _put_user_back(event: AuditEvent, by: User | None) -> None:
-    users.change_user(user=_user(_name(event)), by=by, **(event.before or {}))
+    users.change_user(user=_user(event.resource_id), by=by, **(event.before or {}))
 
 
 def _switch(*, is_active: bool) -> Reverter:
     def do(event: AuditEvent, by: User | None) -> None:
-        groups.set_active(user=_user(_name(event)), is_active=is_active, by=by)
+        groups.set_active(user=_user(event.resource_id), is_active=is_active, by=by)
 
     label = "Activate" if is_active else "Deactivate"
     return Reverter(label=label, now=lambda event: {}, do=do)
@@ -143,11 +145,10 @@ def _put_back(event: AuditEvent, by: User | None) -> None:
 
 
 def _grant_again(event: AuditEvent, by: User | None) -> None:
-    before = _told(event)
-    resource_type, _, resource_id = event.resource.partition("/")
+    before = history.before(event)
     grants.grant(
-        group=_group(before["group"]), resource_type=resource_type, resource_id=resource_id, by=by,
-        **_terms(before),
+        group=_group(before["group"]), resource_type=event.resource_type,
+        resource_id=event.resource_id, by=by, **_terms(before),
     )  # fmt: skip
 
 
@@ -167,9 +168,10 @@ def _grant(event: AuditEvent) -> Grant:
 
 
 def _find_grant(event: AuditEvent) -> Grant | None:
-    resource_type, _, resource_id = event.resource.partition("/")
     return Grant.objects.filter(
-        group__name=_group_of_grant(event), resource_type=resource_type, resource_id=resource_id
+        group__name=_group_of_grant(event),
+        resource_type=event.resource_type,
+        resource_id=event.resource_id,
     ).first()
 
 
@@ -185,15 +187,3 @@ def _user(pk: str) -> User:
     if user is None:
         raise NotRevertibleError("This user is gone.")
     return user
-
-
-def _name(event: AuditEvent) -> str:
-    return event.resource.partition("/")[2]
-
-
-def _told(event: AuditEvent) -> Mapping[str, Any]:
-    """Return what was there before, which events of earlier releases may not tell."""
-    if not event.before:
-        raise NotRevertibleError("The audit does not tell what was there before.")
-    told: Mapping[str, Any] = event.before
-    return told

@@ -1,4 +1,4 @@
-"""The queue in a folder, for an installation without Redis: no file of it is ever half there."""
+"""The queue: in Redis, or in a folder, of which no file is ever half there."""
 
 from __future__ import annotations
 
@@ -8,13 +8,29 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from kombu.exceptions import ChannelError
+from kombu.exceptions import ChannelError, OperationalError
 from kombu.transport import filesystem
 from kombu.transport.filesystem import exchange_queue_t
 from kombu.utils.encoding import str_to_bytes
 from kombu.utils.json import dumps
 
 logger = logging.getLogger(__name__)
+
+# What is raised where a queue takes no task.
+QUEUE_ERRORS = (OperationalError, ChannelError, OSError)
+
+
+def redis_options(*, prefix: str) -> dict[str, Any]:
+    """Return how the queue in Redis is spoken to; its keys begin with ``prefix``."""
+    return {
+        "global_keyprefix": prefix,
+        # Redis that hangs holds up nobody for long.
+        "socket_connect_timeout": 5,
+        "socket_timeout": 5,
+        # A task is gone from the queue once it is taken. Saying later that it is done could fail:
+        # the worker would wait for ever. What a worker loses, the sweeper rings for again.
+        "ack_emulation": False,
+    }
 
 
 class Channel(filesystem.Channel):

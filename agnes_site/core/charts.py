@@ -1,7 +1,7 @@
 """Small drawings of numbers, each with the same numbers as a table or in words.
 
 They are SVG without scripts; the colours are those of the theme, by the classes of
-``web/agnes.css``.
+``web/charts.css``.
 """
 
 from __future__ import annotations

@@ -6,10 +6,8 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any
 
-from django.apps import apps
-from django.db import IntegrityError, connection, models, transaction
+from django.db import connection, models, transaction
 
 from agnes_site.core.errors import UpstreamError
 
@@ -25,6 +23,14 @@ class DatabaseUnavailableError(UpstreamError):
 def choices_of(enumeration: type[StrEnum]) -> list[tuple[str, str]]:
     """Return the choices of a field whose values are those of ``enumeration``."""
     return [(member.value, member.value.replace("_", " ").capitalize()) for member in enumeration]
+
+
+def as_uuid(text: object) -> uuid.UUID | None:
+    """Return the id that a text is, if it is one."""
+    try:
+        return uuid.UUID(str(text))
+    except ValueError:
+        return None
 
 
 class UuidModel(models.Model):
@@ -71,27 +77,3 @@ def one_at_a_time(name: str) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"agnes:{name}"])
-
-
-def taken(error: IntegrityError) -> str:
-    """Return what the model says of the unique constraint that was violated, if it was one."""
-    text = str(error)
-    named = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
-    for model in apps.get_models():
-        for constraint in model._meta.constraints:
-            if not isinstance(constraint, models.UniqueConstraint):
-                continue
-            fields: list[Any] = [model._meta.get_field(name) for name in constraint.fields]
-            listed = ", ".join(f"{model._meta.db_table}.{field.column}" for field in fields)
-            # SQLite names the index of expressions, and the columns of others.
-            if constraint.name == named or text in (
-                f"UNIQUE constraint failed: index '{constraint.name}'",
-                f"UNIQUE constraint failed: {listed}",
-            ):
-                return _own_message(constraint)
-    return ""
-
-
-def _own_message(constraint: models.UniqueConstraint) -> str:
-    message = str(constraint.violation_error_message)
-    return message if message != str(constraint.default_violation_error_message) else ""

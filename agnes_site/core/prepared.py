@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Expression, Field, QuerySet
@@ -37,20 +37,37 @@ class PreparedQuery:
 
     def rows(self, **values: Any) -> list[tuple[Any, ...]]:
         """Ask it with a value for each parameter."""
-        compiler, sql, places = self._of_this_thread()
+        query = self._of_this_thread()
         params = [
             place.output_field.get_db_prep_value(values[place.name], connection)
             if isinstance(place, Parameter)
             else place
-            for place in places
+            for place in query.places
         ]
         with connection.cursor() as cursor:
-            cursor.execute(sql, params)
-            return [tuple(row) for row in compiler.results_iter([cursor.fetchall()])]
+            cursor.execute(query.sql, params)
+            rows = cursor.fetchall()
+        return [tuple(row) for row in query.compiler.apply_converters(rows, query.converters)]
 
-    def _of_this_thread(self) -> tuple[SQLCompiler, str, tuple[Any, ...]]:
-        composed = getattr(self._composed, "query", None)
-        if composed is None or composed[0].connection is not connections[DEFAULT_DB_ALIAS]:
-            compiler = self._make().query.get_compiler(connection=connections[DEFAULT_DB_ALIAS])
-            composed = self._composed.query = (compiler, *compiler.as_sql())
+    def _of_this_thread(self) -> _Composed:
+        composed: _Composed | None = getattr(self._composed, "query", None)
+        if composed is None or composed.compiler.connection is not connections[DEFAULT_DB_ALIAS]:
+            composed = self._composed.query = _compose(self._make())
         return composed
+
+
+class _Composed(NamedTuple):
+    """What asks a query on one connection, and makes Python of the answers."""
+
+    compiler: SQLCompiler
+    sql: str
+    places: tuple[Any, ...]
+    converters: dict[int, Any]
+
+
+def _compose(queryset: QuerySet[Any, Any]) -> _Composed:
+    compiler = queryset.query.get_compiler(connection=connections[DEFAULT_DB_ALIAS])
+    sql, places = compiler.as_sql()
+    # Known only once the SQL is made.
+    selected = [expression for expression, _, _ in (compiler.select or [])]
+    return _Composed(compiler, sql, tuple(places), compiler.get_converters(selected))

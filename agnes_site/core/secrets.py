@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
+
+from agnes_site.core.storage import locked, write_private
 
 
 def persistent_key(path: Path) -> str:
@@ -12,19 +13,9 @@ def persistent_key(path: Path) -> str:
 
     Safe when several processes start at once: all of them return the same key.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     if not path.exists():
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(48))
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            # A link is refused when the name exists: the first process wins, whole.
-            os.link(beside, path)
-        except FileExistsError:
-            pass
-        finally:
-            beside.unlink()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with locked(path.parent):
+            if not path.exists():
+                write_private(path, secrets.token_urlsafe(48).encode())
     return path.read_text(encoding="ascii").strip()

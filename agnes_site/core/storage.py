@@ -6,12 +6,16 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from agnes_site.core.errors import AgnesError
+
+# What a disk is asked to make durable at a time.
+_AT_A_TIME = 16
 
 
 class StorageFullError(AgnesError):
@@ -148,7 +152,12 @@ class Layout:
 
     def stored(self, sha256: str) -> Path:
         """Return the place of the stored file with this hash."""
-        return self.store / sha256[:2] / f"{sha256}.parquet"
+        return stored_place(self.store, sha256)
+
+
+def stored_place(store: Path, sha256: str) -> Path:
+    """Return where ``store`` keeps the file with this hash."""
+    return store / sha256[:2] / f"{sha256}.parquet"
 
 
 def fsync_folder(folder: Path) -> None:
@@ -167,6 +176,25 @@ def fsync_file(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def fsync_all(paths: Collection[Path]) -> dict[Path, OSError]:
+    """Make the content of files and the names in folders durable; return what could not be.
+
+    A disk that is asked for many at a time takes little longer than for one.
+    """
+    failed: dict[Path, OSError] = {}
+
+    def make_durable(path: Path) -> None:
+        try:
+            fsync_file(path)
+        except OSError as error:
+            failed[path] = error
+
+    with ThreadPoolExecutor(max_workers=_AT_A_TIME) as executor:
+        # Waits for all of them, and raises what is no failure of the disk.
+        list(executor.map(make_durable, paths))
+    return failed
 
 
 @contextmanager

@@ -19,6 +19,7 @@ import requests
 
 from access.models import Group
 from access.services import grants
+from agnes_site.core import human
 from agnes_site.core.config import Config
 from agnes_site.core.errors import AgnesError
 from agnes_site.core.storage import Layout
@@ -77,21 +78,21 @@ class Story:
             files = company_files(self.layout.files / "company", scale=self.scale, seed=self.seed)
             made = "made" if files.is_new else "as before"
             line(
-                f"{len(files.tables)} tables, {files.rows:,} rows, {_size(files.bytes)} of CSV, "
-                f"gzip and Parquet ({made})"
+                f"{len(files.tables)} tables, {files.rows:,} rows, "
+                f"{human.size(files.bytes)} of CSV, gzip and Parquet ({made})"
             )
         with self._step("Register") as line:
             count = self._register(files)
             line(f"source {SOURCE!r} with {len(files.tables)} tables, {count} of them new")
         with self._step("Extract") as line:
             rows, size = self._extract(files)
-            line(f"{rows:,} rows checked and published, {_size(size)} of Parquet")
+            line(f"{rows:,} rows checked and published, {human.size(size)} of Parquet")
         with self._step("Grant") as line:
             line(f"group {ANALYSTS!r} may read {SOURCE!r}: {self._grant()}")
         with self._step("Pull") as line:
             pulled = self._pull()
             line(
-                f"{pulled['tables_updated']} tables, {_size(pulled['bytes_downloaded'])} "
+                f"{pulled['tables_updated']} tables, {human.size(pulled['bytes_downloaded'])} "
                 "onto the analyst's laptop"
             )
         with self._step("Pull again") as line:
@@ -249,11 +250,3 @@ def next_commands(story: Story) -> str:
         "  agnes pull",
     )
     return "".join(f"{line}\n" for line in lines)
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

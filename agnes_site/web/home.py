@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils.safestring import SafeString
 
 from access.models import User
-from agnes_site.core import human, markup
+from agnes_site.core import human, markup, slugs
 from agnes_site.core.sql import quote_identifier
 from catalog.connectors import QueryMode
 from catalog.models import Column, Table, TableName
@@ -53,7 +53,7 @@ def _context(request: HttpRequest, user: User) -> dict[str, Any]:
 
 def _matching(readable: QuerySet[Table], term: str) -> QuerySet[Table]:
     """Limit to the tables that are called so, are described so, or have such a column."""
-    aliases = TableName.objects.filter(name__icontains=term).values("table")
+    aliases = TableName.objects.filter(folded__contains=slugs.folded(term)).values("table")
     columns = Column.objects.filter(name__icontains=term).values("table")
     return readable.filter(
         Q(display_name__icontains=term)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
@@ -13,25 +15,22 @@ def unfold(*, instance_name: str) -> dict[str, Any]:
     return {
         "SITE_TITLE": instance_name,
         "SITE_HEADER": instance_name,
-        "SITE_ICON": lambda request: static("web/icon.svg"),
+        "SITE_ICON": _static("web/icon.svg"),
         "SITE_URL": None,
         "SITE_FAVICONS": [
-            {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("web/icon.svg")}
+            {"rel": "icon", "type": "image/svg+xml", "href": _static("web/icon.svg")}
         ],
         "SHOW_HISTORY": False,
         "SHOW_VIEW_ON_SITE": False,
         "SHOW_BACK_BUTTON": True,
         "DASHBOARD_CALLBACK": "agnes_site.web.overview.dashboard",
         "STYLES": [
-            lambda request: static("web/agnes.css"),
-            lambda request: static("web/parts.css"),
+            _static(f"web/{name}.css")
+            for name in ("agnes", "parts", "lists", "changes", "source", "search")
         ],
         "SCRIPTS": [
-            lambda request: static("web/agnes.js"),
-            lambda request: static("web/parts.js"),
-            lambda request: static("web/schedule.js"),
-            lambda request: static("web/search.js"),
-            lambda request: static("web/keyboard.js"),
+            _static(f"web/{name}.js")
+            for name in ("agnes", "parts", "schedule", "search", "keyboard")
         ],
         "BORDER_RADIUS": "6px",
         "COLORS": {"primary": _TEAL},
@@ -74,6 +73,11 @@ def unfold(*, instance_name: str) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _static(path: str) -> Callable[[HttpRequest], str]:
+    """Return what the framework asks for the address of a file, once it can be told."""
+    return lambda request: static(path)
 
 
 def _item(title: str, icon: str, url_name: str) -> dict[str, Any]:

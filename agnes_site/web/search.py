@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.db.models import Case, Count, F, Model, Q, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
@@ -14,7 +13,8 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from access.models import Group, User
-from agnes_site.core import human
+from agnes_site.core import human, slugs
+from agnes_site.core.database import as_uuid
 from catalog.models import Column, Folder, Source, Table, TableName
 from extracts.models import Run
 
@@ -67,7 +67,9 @@ def _tables(term: str) -> Hits:
 
 
 def _with_alias(term: str) -> QuerySet[Any, Any]:
-    return TableName.objects.filter(name__icontains=term, is_alias=True).values("table")
+    return TableName.objects.filter(folded__contains=slugs.folded(term), is_alias=True).values(
+        "table"
+    )
 
 
 def _sources(term: str) -> Hits:
@@ -132,7 +134,7 @@ def _groups(term: str) -> Hits:
 
 def _runs(term: str) -> Hits:
     found = Run.objects.select_related("table", "source")
-    run_id = _uuid(term)
+    run_id = as_uuid(term)
     if run_id is not None:
         chosen = found.filter(pk=run_id)
     else:
@@ -181,13 +183,6 @@ def _told(*parts: str) -> str:
 
 def _filled(parts: Iterable[str]) -> Iterator[str]:
     return (part for part in parts if part)
-
-
-def _uuid(term: str) -> UUID | None:
-    try:
-        return UUID(term)
-    except ValueError:
-        return None
 
 
 def _page(found: Model) -> str:

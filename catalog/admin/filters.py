@@ -46,7 +46,7 @@ class TableStateFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Table]) -> QuerySet[Table]:
         """Limit the tables to the chosen state."""
-        waiting = Incident.objects.filter(closed_at=None).values("table")
+        waiting = Incident.objects.waiting().values("table")
         match self.value():
             case "served":
                 return queryset.filter(current_version__isnull=False)

@@ -38,6 +38,7 @@ class FolderAdmin(GrantedAdmin, HistoriedAdmin):
     )
 
     granted_type = "folder"
+    error_fields = {"folder_exists": "slug"}  # noqa: RUF012 (a class variable in the base)
 
     def granted_id(self, obj: Folder) -> str:
         """Return the name of the folder, under which it is granted."""

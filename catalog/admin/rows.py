@@ -16,7 +16,7 @@ from agnes_site.core.admin import Admin
 from agnes_site.core.markup import Tone
 from catalog.admin.paneled import page_of
 from catalog.connectors import QueryMode
-from catalog.models import Incident, Source, Table
+from catalog.models import Source, Table
 from catalog.services import incidents
 
 
@@ -59,10 +59,9 @@ def table_rows(tables: Iterable[Table]) -> Iterator[list[Any]]:
 
 
 def incidents_card(
-    admin: Admin, request: HttpRequest, subject: Table | Source, found: Any, *, part: str = ""
+    admin: Admin, request: HttpRequest, subject: Table | Source, *, part: str = ""
 ) -> SafeString:
     """Return the open incidents of a page's subject, each with a way to waive it."""
-    waiting: QuerySet[Incident] = found.filter(closed_at=None)
     notices = [
         markup.notice(
             markup.lines(
@@ -75,7 +74,7 @@ def incidents_card(
             ),
             Tone.BAD,
         )
-        for incident in waiting
+        for incident in subject.incidents.waiting()
     ]
     return markup.stack(*notices) if notices else mark_safe("")
 
@@ -83,8 +82,5 @@ def incidents_card(
 def waive_from(request: HttpRequest, subject: Table | Source) -> None:
     """Waive the incident of ``subject`` that a form names."""
     by: Any = request.user
-    incident = get_object_or_404(
-        Incident.objects.filter(closed_at=None, pk__in=subject.incidents.values("pk")),
-        pk=request.POST.get("incident"),
-    )
+    incident = get_object_or_404(subject.incidents, pk=request.POST.get("incident"))
     incidents.waive(incident=incident, by=by)

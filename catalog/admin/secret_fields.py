@@ -62,7 +62,7 @@ class SecretFormField(forms.Field):
         super().__init__(
             label=wanted.label,
             help_text=markup.prose(wanted.description),
-            required=False,
+            required=wanted.is_required and kept is None,
             widget=SecretInput(wanted, kept),
         )
         self._source_type = connector.source_type
@@ -108,6 +108,10 @@ class SecretInput(forms.Widget):
     def __init__(self, wanted: SecretField, kept: SourceSecret | None) -> None:
         super().__init__()
         self._wanted, self._kept = wanted, kept
+
+    def use_required_attribute(self, initial: Any) -> bool:
+        """Leave it to the server: one of two inputs has to be filled in, whichever it is."""
+        return False
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> dict[str, Any]:
         """Return what the three inputs hold."""

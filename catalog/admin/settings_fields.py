@@ -71,7 +71,7 @@ def field_of(setting: Setting, value: Any) -> forms.Field:
     """Return the form field of a setting that has ``value`` now."""
     info = setting.info
     shown: dict[str, Any] = {
-        "label": (info.title or setting.path[-1].replace("_", " ")).capitalize(),
+        "label": info.title or setting.path[-1].replace("_", " ").capitalize(),
         "help_text": markup.prose(info.description or ""),
         # What has a meaning with another setting only is asked for by the connector itself.
         "required": info.is_required() and setting.only_if is None,

@@ -58,7 +58,7 @@ class SourceAdmin(Removal, Steps, GrantedAdmin, PaneledAdmin):
         """Return the sources with what their list shows."""
         found: QuerySet[Source] = super().get_queryset(request)
         tables = Table.objects.filter(source=OuterRef("pk")).order_by().values("source")
-        incidents = Incident.objects.filter(closed_at=None).filter(
+        incidents = Incident.objects.waiting().filter(
             Q(source=OuterRef("pk")) | Q(table__source=OuterRef("pk"))
         )
         newest = tables.annotate(newest=Max("current_version__created_at"))
@@ -120,6 +120,7 @@ class SourceAdmin(Removal, Steps, GrantedAdmin, PaneledAdmin):
             **self.admin_site.each_context(request),
             "title": "Add a source: what kind is it?",
             "choices": choices,
+            "problems": connectors.broken().values(),
             "note": "Extracts that another program writes into the folder of extracts need no "
             "source: they are found and added by themselves.",
         }
@@ -218,7 +219,7 @@ class SourceAdmin(Removal, Steps, GrantedAdmin, PaneledAdmin):
         register = markup.go_button(add, "Register a table", icon="add")
         return markup.stack(
             markup.card(obj, state, aside=self.button_bar(request, obj)),
-            incidents_card(self, request, obj, obj.incidents),
+            incidents_card(self, request, obj),
             markup.card("Tables", listed, aside=joined([more, register])),
             *self.panels(request, obj),
             self.part(request, obj, "readers"),

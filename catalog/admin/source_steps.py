@@ -8,16 +8,17 @@ saved (a :class:`~catalog.panels.Trial`) is asked for in the same way.
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from agnes_site.core.admin import said
+from agnes_site.core.database import as_uuid
 from agnes_site.core.errors import AgnesError
 from catalog.admin import secret_fields, source_form
 from catalog.admin.paneled import PaneledAdmin
@@ -77,7 +78,6 @@ class Steps(PaneledAdmin):
             }
             for each in self.registry.trials.values()
         ]
-        context["asks_before_saving"] = obj is not None and obj.tables.exists()
         if obj is None:
             draft = Source(source_type=source_form.connector_of(request, None).source_type)
             context["leads_on"] = self.next_action(draft) is not None
@@ -89,13 +89,7 @@ class Steps(PaneledAdmin):
         wanted = request.GET.get("source")
         if not wanted:
             return None
-        try:
-            found = Source.objects.filter(pk=UUID(wanted)).first()
-        except ValueError:
-            raise Http404 from None
-        if found is None:
-            raise Http404
-        return found
+        return get_object_or_404(Source, pk=as_uuid(wanted))
 
 
 def as_json(answer: HttpResponse) -> HttpResponse:

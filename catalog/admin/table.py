@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
@@ -16,6 +15,7 @@ from django.urls import reverse
 from access.models import Grant
 from agnes_site.core import human
 from agnes_site.core.admin import become, summary
+from agnes_site.core.database import as_uuid
 from agnes_site.core.errors import AgnesError
 from catalog import connectors, queries
 from catalog.admin import settings_form
@@ -94,8 +94,13 @@ class TableAdmin(TablePage):
         fields = settings_form.form_fields(connector.table_schema, values)
         made = type("TableForm", (TableForm,), {**fields, "connector": connector})
         form = super().get_form(request, obj, change=change, **{**kwargs, "form": made})
-        if (mode := form.base_fields.get("query_mode")) is not None:
-            mode.choices = [each for each in mode.choices if each[0] in connector.query_modes]
+        served = {
+            "query_mode": connector.query_modes,
+            "sync_strategy": connector.sync_strategies,
+        }
+        for name in served.keys() & form.base_fields.keys():
+            field = form.base_fields[name]
+            field.choices = [each for each in field.choices if each[0] in served[name]]
         return form
 
     def get_fieldsets(self, request: HttpRequest, obj: Table | None = None) -> Any:
@@ -167,7 +172,7 @@ class TableAdmin(TablePage):
         table = self.get_object(request, object_id) if object_id else None
         source = table.source if table else self._chosen_source(request)
         given = {name: request.POST.get(name, "") for name in ("query_mode", "source_query")}
-        if source is None or not (self.has_change_permission(request, table)):
+        if source is None or not self.has_change_permission(request, table):
             return None
         try:
             queries.check(source=source, fields=given, table=table)
@@ -176,11 +181,8 @@ class TableAdmin(TablePage):
         return None
 
     def _chosen_source(self, request: HttpRequest) -> Source | None:
-        chosen = request.GET.get("source", "")
-        try:
-            return Source.objects.filter(pk=chosen).first() if chosen else None
-        except (ValueError, forms.ValidationError):
-            return None
+        chosen = as_uuid(request.GET.get("source"))
+        return Source.objects.filter(pk=chosen).first() if chosen else None
 
     def _connector(self, request: HttpRequest, obj: Table | None) -> connectors.Connector:
         source = obj.source if obj else self._chosen_source(request)

@@ -46,7 +46,7 @@ class TableList(PaneledAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Table]:
         """Return the tables with what their list shows."""
         found: QuerySet[Table] = super().get_queryset(request)
-        waiting = Incident.objects.filter(table=OuterRef("pk"), closed_at=None)
+        waiting = Incident.objects.waiting().filter(table=OuterRef("pk"))
         return found.select_related("source", "folder", "current_version").annotate(
             incidents_open=Coalesce(Subquery(counted(waiting)), 0),
             incident_message=Subquery(waiting.values("message")[:1]),

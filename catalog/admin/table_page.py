@@ -124,7 +124,7 @@ class TablePage(GrantedAdmin, TableList):
 
     def incidents(self, request: HttpRequest, table: Table) -> SafeString:
         """Return what needs a person."""
-        return incidents_card(self, request, table, table.incidents, part="incidents")
+        return incidents_card(self, request, table, part="incidents")
 
     def columns(
         self, request: HttpRequest, table: Table, *, with_details: bool = True

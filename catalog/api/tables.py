@@ -133,6 +133,6 @@ def shown(tables: QuerySet[Table]) -> QuerySet[Table]:
     """Return the tables with what is shown of them; of their incidents only the open ones."""
     return (
         tables.select_related("source", "folder", "current_version")
-        .prefetch_related("columns", Prefetch("incidents", Incident.objects.filter(closed_at=None)))
+        .prefetch_related("columns", Prefetch("incidents", Incident.objects.waiting()))
         .order_by("name")
     )

@@ -23,6 +23,14 @@ class IncidentKind(models.TextChoices):
     UNREADABLE = "unreadable", "An extract cannot be read"
 
 
+class IncidentQuerySet(models.QuerySet["Incident"]):
+    """Questions about incidents."""
+
+    def waiting(self) -> IncidentQuerySet:
+        """Limit to the incidents that still need a person."""
+        return self.filter(closed_at__isnull=True)
+
+
 class Incident(UuidModel):
     """Something that needs a person; the last good version stays in service meanwhile."""
 
@@ -39,6 +47,8 @@ class Incident(UuidModel):
     waived_by = models.ForeignKey(
         User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+
+    objects = IncidentQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["-opened_at"]

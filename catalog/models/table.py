@@ -10,6 +10,7 @@ from django.db.models.functions import Lower
 
 from access.models import Grant, Tier, User
 from access.models.grant import GrantQuerySet, Moment
+from agnes_site.core import slugs
 from agnes_site.core.database import UuidModel, choices_of
 from catalog.connectors import DriftPolicy, QueryMode, SyncStrategy
 from catalog.models.source import Folder, Source, validate_slug
@@ -33,11 +34,14 @@ class TableQuerySet(models.QuerySet["Table"]):
             return tables
         return tables.filter(_covered_by(Grant.objects.held_by(user, at)))
 
-    def with_tier(self, user: User) -> TableQuerySet:
-        """Add `tier`: whether each pull of ``user`` brings a table, or one that asks for it."""
+    def with_tier(self, user: User, at: Moment | None = None) -> TableQuerySet:
+        """Add `tier`: whether each pull of ``user`` brings a table, or one that asks for it.
+
+        Grants count that are in force now, or ``at`` another time.
+        """
         if user.is_admin:
             return self.annotate(tier=Value(Tier.REQUIRED))
-        required = Grant.objects.held_by(user).filter(tier=Tier.REQUIRED)
+        required = Grant.objects.held_by(user, at).filter(tier=Tier.REQUIRED)
         return self.annotate(
             tier=Case(
                 When(_covered_by(required), then=Value(Tier.REQUIRED)),
@@ -198,17 +202,28 @@ class Table(UuidModel):
         return self.display_name or self.name
 
 
+class FoldedField(models.CharField[str, str]):
+    """What the spellings of the row's ``name`` share; written with each of its rows."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+        """Return it for what is written now."""
+        value = slugs.folded(model_instance.name)  # type: ignore[attr-defined]  # it has one
+        setattr(model_instance, self.attname, value)
+        return value
+
+
 class TableName(UuidModel):
     """A name under which a table is found: its canonical one, or an alias."""
 
     table = models.ForeignKey(Table, on_delete=models.CASCADE, related_name="names")
     name = models.CharField(max_length=255)
+    folded = FoldedField(max_length=255, editable=False)
     is_alias = models.BooleanField(default=True)
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                Lower("name"),
+                fields=["folded"],
                 name="table_any_name_unique",
                 violation_error_message="Another table has this name.",
             ),
@@ -219,10 +234,6 @@ class TableName(UuidModel):
 
     def __str__(self) -> str:
         return self.name
-
-
-# `name__lower` finds a name by the index of its constraint; `name__iexact` reads all of them.
-TableName._meta.get_field("name").register_lookup(Lower)
 
 
 class DescriptionSource(models.TextChoices):

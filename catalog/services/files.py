@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import CharField, DateTimeField, QuerySet, UUIDField
-from django.utils import timezone
+from django.db.models import CharField, QuerySet
 
 from access.models import User
+from agnes_site.core import slugs
 from agnes_site.core.errors import AccessDeniedError, AgnesError, ConflictError
 from agnes_site.core.files import StoredFile
 from agnes_site.core.prepared import Parameter, PreparedQuery
@@ -18,7 +18,7 @@ from agnes_site.core.storage import Layout
 from catalog.connectors import QueryMode
 from catalog.models import Table, TablePart
 from catalog.models.table import TableQuerySet
-from catalog.services import registry
+from catalog.services import readers, registry
 from catalog.services.versions import VersionNotFoundError
 
 
@@ -96,10 +96,9 @@ def find(
 
 
 def _parts(user: User, name: str) -> list[_Part]:
-    is_plain = not user.is_admin and not (user.token is not None and user.token.only)
-    if name.isascii() and is_plain:
+    if readers.is_any_reader(user):
         # What every laptop asks for each of its files.
-        rows = _current_parts.rows(user=user.pk, name=name.lower(), now=timezone.now())
+        rows = _current_parts.rows(name=slugs.folded(name), **readers.values(user))
     else:
         table = registry.find_table(name, among=Table.objects.readable_by(user))
         rows = list(_of(Table.objects.filter(pk=table.pk)))
@@ -116,15 +115,12 @@ def _of(tables: TableQuerySet) -> QuerySet[Table, Any]:
     )  # fmt: skip
 
 
-def _of_a_plain_user() -> QuerySet[Table, Any]:
-    user = User()
-    user.pk = cast(UUID, Parameter("user", UUIDField()))
-    user.is_admin = False
-    tables = Table.objects.readable_by(user, at=Parameter("now", DateTimeField()))
-    return _of(tables.filter(names__name__lower=Parameter("name", CharField())))
+def _of_any_reader() -> QuerySet[Table, Any]:
+    tables = Table.objects.readable_by(readers.any_reader(), at=readers.NOW)
+    return _of(tables.filter(names__folded=Parameter("name", CharField())))
 
 
-_current_parts = PreparedQuery(_of_a_plain_user)
+_current_parts = PreparedQuery(_of_any_reader)
 
 
 def _parts_of_version(current: _Part, number: int) -> list[_Part]:

@@ -8,8 +8,17 @@ from django.db import transaction
 
 from access.models import User
 from access.services import audit, grants
+from agnes_site.core.errors import ConflictError
 from catalog.models import Folder
 from catalog.services import showing
+
+
+class FolderExistsError(ConflictError):
+    """There is a folder with this name already."""
+
+    code = "folder_exists"
+    hint = "Choose another name."
+
 
 EDITABLE = ("display_name", "description")
 
@@ -18,7 +27,13 @@ EDITABLE = ("display_name", "description")
 def add_folder(
     *, slug: str, by: User | None, display_name: str = "", description: str = ""
 ) -> Folder:
-    """Make a folder, which nobody has a grant on."""
+    """Make a folder, which nobody has a grant on.
+
+    Raises:
+        FolderExistsError: the name is taken, in whatever case it is written.
+    """
+    if Folder.objects.filter(slug__iexact=slug).exists():
+        raise FolderExistsError(f"There is a folder named {slug!r} already.")
     folder = Folder(slug=slug, display_name=display_name, description=description)
     folder.full_clean()
     folder.save()
@@ -46,8 +61,7 @@ def change_folder(*, folder: Folder, by: User | None, **fields: Any) -> None:
 @transaction.atomic
 def remove_folder(*, folder: Folder, by: User | None) -> None:
     """Remove a folder with the grants on it; its tables stay, outside of any folder."""
-    for table in folder.tables.select_related("source"):
-        showing.changed(table)
+    showing.changed(*folder.tables.select_related("source"))
     grants.revoke_all(resource_type="folder", resource_id=folder.slug, by=by)
     before = audit.snapshot(folder, EDITABLE)
     before["tables"] = list(folder.tables.values_list("name", flat=True))

@@ -11,7 +11,19 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Min
+from django.db.models import (
+    Case,
+    Count,
+    DateTimeField,
+    F,
+    Min,
+    QuerySet,
+    Sum,
+    Value,
+    When,
+    Window,
+)
+from django.db.models.functions import RowNumber
 
 from catalog import connectors
 from catalog.models import Table
@@ -19,6 +31,8 @@ from catalog.schedules import Every, Schedule
 from catalog.services import timing
 
 _LONGEST_GRACE = timedelta(hours=1)
+# So many of each schedule are named.
+_NAMED = 10
 
 
 class Keeping(StrEnum):
@@ -42,7 +56,7 @@ class Late:
 
 @dataclass(frozen=True)
 class Kept:
-    """How many tables keep up in which way, and those that are behind."""
+    """How many tables keep up in which way, and who is furthest behind of each schedule."""
 
     counts: Mapping[Keeping, int]
     late: Sequence[Late]
@@ -68,29 +82,55 @@ def keeping(now: datetime) -> Kept:
     """Return how all tables with copies keep up; two queries, the second for those behind."""
     limits_at = _limits_at(now)
     counts: Counter[Keeping] = Counter()
-    on_time_since = None
-    tables = Table.objects.with_copies()
-    for *shared, count, succeeded, oldest in (
-        tables.order_by()
-        .values_list(*_SHARED)
-        .annotate(Count("pk"), Count("last_success_at"), Min("last_success_at"))
+    asked: dict[tuple[Any, ...], _Limits] = {}
+    tables = Table.objects.with_copies().order_by()
+    for *shared, count, succeeded, oldest in tables.values_list(*_SHARED).annotate(
+        Count("pk"), Count("last_success_at"), Min("last_success_at")
     ):
         limits = _limits_of(shared, limits_at)
         counts[Keeping.NEVER] += count - succeeded
         counts[Keeping.UNSCHEDULED if limits is None else Keeping.ON_TIME] += succeeded
         if limits and oldest and oldest < limits.on_time:
-            on_time_since = max(limits.on_time, on_time_since or limits.on_time)
+            asked[tuple(shared)] = limits
+    if not asked:
+        return Kept(counts=counts, late=[])
     late = []
-    if on_time_since:
-        rows = tables.filter(last_success_at__lt=on_time_since).order_by()
-        for pk, at, *shared in rows.values_list("pk", "last_success_at", *_SHARED):
-            limits = _limits_of(shared, limits_at)
-            if limits and at < limits.on_time:
-                kept = Keeping.BEHIND if at >= limits.behind else Keeping.FAR_BEHIND
-                late.append(Late(pk, kept, (now - at) / limits.step))
-                counts[kept] += 1
-                counts[Keeping.ON_TIME] -= 1
+    for pk, at, place, behind, far, *shared in _furthest_behind(tables, asked):
+        limits = asked[tuple(shared)]
+        kept = Keeping.BEHIND if at >= limits.behind else Keeping.FAR_BEHIND
+        late.append(Late(pk, kept, (now - at) / limits.step))
+        if place == 1:
+            counts[Keeping.FAR_BEHIND] += far
+            counts[Keeping.BEHIND] += behind - far
+            counts[Keeping.ON_TIME] -= behind
     return Kept(counts=counts, late=late)
+
+
+def _furthest_behind(
+    tables: QuerySet[Table], asked: Mapping[tuple[Any, ...], _Limits]
+) -> QuerySet[Table, Any]:
+    """Return those of each schedule, with how many there are and how many are far behind."""
+    share = [F(name) for name in _SHARED]
+    is_far = Case(When(last_success_at__lt=_of_each(asked, "behind"), then=1), default=0)
+    return (
+        tables.filter(last_success_at__lt=_of_each(asked, "on_time"))
+        .annotate(
+            place=Window(RowNumber(), partition_by=share, order_by="last_success_at"),
+            behind=Window(Count("pk"), partition_by=share),
+            far=Window(Sum(is_far), partition_by=share),
+        )
+        .filter(place__lte=_NAMED)
+        .values_list("pk", "last_success_at", "place", "behind", "far", *_SHARED)
+    )
+
+
+def _of_each(asked: Mapping[tuple[Any, ...], _Limits], limit: str) -> Case:
+    """Return that limit of each table; nothing for those that share no limits."""
+    cases = [
+        When(**dict(zip(_SHARED, shared, strict=True)), then=Value(getattr(limits, limit)))
+        for shared, limits in asked.items()
+    ]
+    return Case(*cases, output_field=DateTimeField())
 
 
 def _limits_of(shared: Sequence[Any], limits_at: Callable[[str], _Limits | None]) -> _Limits | None:

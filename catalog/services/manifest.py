@@ -9,14 +9,17 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from django.db.models import Case, FilteredRelation, Q, TextField, Value, When
+from django.db.models import Case, FilteredRelation, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Cast
 from django.utils import timezone
 
 from access.auth import Caller
 from access.models import User
+from access.models.grant import Moment
+from agnes_site.core.prepared import PreparedQuery
 from catalog.connectors import QueryMode
 from catalog.models import Table, TablePart, TableVersion
+from catalog.services import readers
 
 # Counts changes of the shape of the answer, so that old copies are not taken for new ones.
 FORMAT = 2
@@ -62,9 +65,25 @@ class _Row(NamedTuple):
 
 def _readable(user: User, *, takes_parts: bool) -> tuple[dict[str, _Row], list[str]]:
     """Return the tables that ``user`` may read, by name, and those that have no data yet."""
-    found = (
-        Table.objects.readable_by(user)
-        .with_tier(user)
+    if readers.is_any_reader(user):
+        found = _of_any_reader.rows(**readers.values(user))
+    else:
+        found = list(_listed(user))
+    rows: dict[str, _Row] = {}
+    waiting = []
+    for name, alias, version, query_mode, source_type, stays, tier in found:
+        if version is None and query_mode != QueryMode.REMOTE:
+            waiting.append(name)
+            continue
+        aliases = (*(rows[name].aliases if name in rows else ()), alias) if alias else ()
+        rows[name] = _Row(version, query_mode, source_type, stays, tier, takes_parts, aliases)
+    return rows, waiting
+
+
+def _listed(user: User, at: Moment | None = None) -> QuerySet[Table, Any]:
+    return (
+        Table.objects.readable_by(user, at)
+        .with_tier(user, at)
         .annotate(
             alias=FilteredRelation("names", condition=Q(names__is_alias=True)),
             # All is text: making objects of it would take longer than the query itself.
@@ -76,15 +95,9 @@ def _readable(user: User, *, takes_parts: bool) -> tuple[dict[str, _Row], list[s
             "name", "alias__name", "version", "query_mode", "source__source_type", "stays", "tier"
         )
     )
-    rows: dict[str, _Row] = {}
-    waiting = []
-    for name, alias, version, query_mode, source_type, stays, tier in found:
-        if version is None and query_mode != QueryMode.REMOTE:
-            waiting.append(name)
-            continue
-        aliases = (*(rows[name].aliases if name in rows else ()), alias) if alias else ()
-        rows[name] = _Row(version, query_mode, source_type, stays, tier, takes_parts, aliases)
-    return rows, waiting
+
+
+_of_any_reader = PreparedQuery(lambda: _listed(readers.any_reader(), readers.NOW))
 
 
 # The entries that were made lately, as JSON, oldest first; shared by all callers.

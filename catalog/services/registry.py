@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.db.models.functions import Lower
 
 from access.models import User
@@ -80,20 +82,50 @@ def register_table(
         ScheduleInvalidError: the schedule is not understood.
         TableInvalidError: a rule of the registry is broken; the message says which.
     """
-    table = precheck_table(source=source, name=name, **fields)
-    table.registered_by, table.folder = by, _folder(folder, by=by)
-    try:
-        table.save()
-        _add_names(table, original=name.strip())
-    except IntegrityError:
-        # Somebody else took it since it was looked for.
-        raise TableExistsError(f"There is a table named {name!r} by now.", table=name) from None
-    showing.changed(table)
-    audit.record(
-        action="register_table", resource=f"table/{table.name}", actor=by,
-        after=_told(table),
-    )  # fmt: skip
+    given = {"name": name, "folder": folder, **fields}
+    (table,) = register_tables(source=source, tables=[given], by=by)
     return table
+
+
+@transaction.atomic
+def register_tables(
+    *, source: Source, tables: Sequence[Mapping[str, Any]], by: User | None
+) -> list[Table]:
+    """Add tables of a source to the registry, all or none, and record who added them.
+
+    Each is given by what :func:`register_table` takes.
+
+    Raises:
+        As :func:`register_table`, for one of them.
+    """
+    if not tables:
+        return []
+    names = [_name_of(given) for given in tables]
+    taken = _taken(names)
+    made = []
+    for name, given in zip(names, tables, strict=True):
+        table = _table(source, name, given, taken=taken)
+        # Of many, what the database would refuse is asked for only if it does.
+        _check(table, asks_database=len(tables) == 1)
+        taken |= {slugs.folded(name), slugs.folded(table.name)}
+        table.registered_by, table.folder = by, _folder(str(given.get("folder", "")), by=by)
+        made.append(table)
+    try:
+        with transaction.atomic():
+            Table.objects.bulk_create(made)
+            TableName.objects.bulk_create(_names(zip(made, names, strict=True)))
+    except IntegrityError:
+        for given in tables:
+            precheck_table(source=source, **given)
+        # Somebody else took it since it was looked for.
+        listed = ", ".join(repr(name) for name in names)
+        raise TableExistsError(f"There is a table named {listed} by now.", table=names[0]) from None
+    showing.changed(*made)
+    audit.record_each(
+        action="register_table", actor=by,
+        after={f"table/{table.name}": _told(table) for table in made},
+    )  # fmt: skip
+    return made
 
 
 def precheck_table(*, source: Source, name: str, folder: str = "", **fields: Any) -> Table:
@@ -102,14 +134,9 @@ def precheck_table(*, source: Source, name: str, folder: str = "", **fields: Any
     Raises:
         As :func:`register_table`.
     """
-    name = name.strip()
-    if not name:
-        raise TableInvalidError("A table needs a name.")
-    if find_name(name) is not None:
-        raise TableExistsError(f"There is a table named {name!r} already.", table=name)
-    if not slugs.is_slug(name):
-        fields.setdefault("display_name", name[:200])
-    table = Table(name=_free_slug(name), source=source, **fields)
+    given = {"name": name, **fields}
+    name = _name_of(given)
+    table = _table(source, name, given, taken=_taken([name]))
     _check(table)
     return table
 
@@ -165,7 +192,7 @@ def unregister_table(*, table: Table, by: User | None) -> None:
 
 
 def find_table(name: str, *, among: Any = None) -> Table:
-    """Return the table with this name or alias, written in any case.
+    """Return the table with this name or alias, in any spelling.
 
     ``among`` limits the search, for example to what a caller may read.
 
@@ -174,12 +201,7 @@ def find_table(name: str, *, among: Any = None) -> Table:
     """
     tables = Table.objects.all() if among is None else among
     tables = tables.select_related("source", "current_version")
-    found: Table | None
-    if name.isascii():
-        found = tables.filter(names__name__lower=name.lower()).first()
-    else:
-        alias = find_name(name)
-        found = tables.filter(pk=alias.table_id).first() if alias else None
+    found = tables.filter(names__folded=slugs.folded(name)).first()
     if found is None:
         raise not_found(name)
     return found
@@ -191,16 +213,16 @@ def not_found(name: str) -> TableNotFoundError:
 
 
 def find_name(name: str) -> TableName | None:
-    """Return the name or alias of a table that is ``name``, written in any case."""
-    found = TableName.objects.filter(name__lower=name.lower()).first()
-    if found is None and not name.isascii():
-        # SQLite ignores the case of ASCII letters only. All spellings of a name have one slug.
-        near = TableName.objects.filter(
-            is_alias=True, table__name__istartswith=slugs.slug(name).lower()[:60]
-        )
-        spelled = (alias for alias in near if alias.name.casefold() == name.casefold())
-        found = next(spelled, None)
-    return found
+    """Return the name or alias of a table that is ``name``, in any spelling."""
+    return find_names([name]).get(name)
+
+
+def find_names(names: Collection[str]) -> dict[str, TableName]:
+    """Return those names or aliases of tables that are one of ``names``, in any spelling."""
+    folded = {name: slugs.folded(name) for name in names}
+    found = TableName.objects.filter(folded__in=set(folded.values())).select_related("table")
+    known = {each.folded: each for each in found}
+    return {name: known[each] for name, each in folded.items() if each in known}
 
 
 def sole_source(source_type: str) -> Source:
@@ -232,7 +254,7 @@ def _told(table: Table) -> dict[str, Any]:
     }
 
 
-def _check(table: Table) -> None:
+def _check(table: Table, *, asks_database: bool = True) -> None:
     connector = connectors.get(table.source.source_type)
     if table.query_mode not in connector.query_modes:
         modes = ", ".join(sorted(connector.query_modes))
@@ -250,7 +272,10 @@ def _check(table: Table) -> None:
     table.options = checked_settings(connector.table_schema, table.options)
     schedules.checked(table.sync_schedule)
     try:
-        table.full_clean(exclude=["registered_by", "current_version"])
+        table.full_clean(
+            exclude=["source", "registered_by", "current_version"],
+            validate_unique=asks_database, validate_constraints=asks_database,
+        )  # fmt: skip
     except ValidationError as error:
         messages = [message for found in error.message_dict.values() for message in found]
         raise TableInvalidError(" ".join(messages), fields=sorted(error.message_dict)) from None
@@ -278,26 +303,52 @@ def _check_strategy(table: Table, connector: connectors.Connector) -> None:
 
 
 def _folder(name: str, *, by: User | None) -> Folder | None:
-    if not name.strip():
+    name = slugs.kept(name.strip())
+    if not name:
         return None
-    found = Folder.objects.filter(slug__iexact=name.strip()).first()
-    if found is None:
-        taken = set(Folder.objects.values_list(Lower("slug"), flat=True))
-        found = folders.add_folder(
-            slug=slugs.slug(name.strip(), taken=taken), display_name=name.strip()[:200], by=by
-        )
-    return found
+    stem = slugs.slug(name).lower()[:60]
+    near = Folder.objects.filter(Q(slug__iexact=name) | Q(slug__istartswith=stem)).order_by("slug")
+    wanted = slugs.folded(name)
+    for folder in near:
+        if wanted in (slugs.folded(folder.slug), slugs.folded(folder.display_name)):
+            return folder
+    taken = set(Folder.objects.values_list(Lower("slug"), flat=True))
+    return folders.add_folder(slug=slugs.slug(name, taken=taken), display_name=name[:200], by=by)
 
 
-def _free_slug(name: str) -> str:
-    stem = slugs.slug(name).lower()
-    taken = set(
-        TableName.objects.filter(name__istartswith=stem[:60]).values_list(Lower("name"), flat=True)
-    )
-    return slugs.slug(name, taken=taken)
+def _name_of(given: Mapping[str, Any]) -> str:
+    name = slugs.kept(str(given["name"]).strip())
+    if not name:
+        raise TableInvalidError("A table needs a name.")
+    return name
 
 
-def _add_names(table: Table, *, original: str) -> None:
-    TableName.objects.create(table=table, name=table.name, is_alias=False)
-    if original != table.name and len(original) <= 255:
-        TableName.objects.create(table=table, name=original, is_alias=True)
+def _table(source: Source, name: str, given: Mapping[str, Any], *, taken: Collection[str]) -> Table:
+    """Return a new table with a slug of its own; ``taken`` are the folded names of others."""
+    if slugs.folded(name) in taken:
+        raise TableExistsError(f"There is a table named {name!r} already.", table=name)
+    fields = {field: value for field, value in given.items() if field not in ("name", "folder")}
+    if not slugs.is_slug(name):
+        fields.setdefault("display_name", name[:200])
+    return Table(name=slugs.slug(name, taken=taken), source=source, **fields)
+
+
+def _taken(names: Iterable[str]) -> set[str]:
+    """Return those names, in their folded form, that new tables of these names cannot have."""
+    wanted = {slugs.folded(each) for name in names for each in (name, slugs.slug(name))}
+    known = TableName.objects.filter(folded__in=wanted).values_list("folded", flat=True)
+    taken = set(known)
+    for name in names:
+        stem = slugs.folded(slugs.slug(name))
+        if stem in taken:
+            numbered = TableName.objects.filter(folded__startswith=stem[:60])
+            taken |= set(numbered.values_list("folded", flat=True))
+    return taken
+
+
+def _names(tables: Iterable[tuple[Table, str]]) -> Iterator[TableName]:
+    """Yield the names of new tables: the slug, and as an alias what it was made from."""
+    for table, original in tables:
+        yield TableName(table=table, name=table.name, is_alias=False)
+        if original != table.name and max(len(original), len(slugs.folded(original))) <= 255:
+            yield TableName(table=table, name=original, is_alias=True)

@@ -13,6 +13,7 @@ from access.models import AuditEvent, User
 from access.services.history import (
     NotRevertibleError,
     Reverter,
+    before,
     register,
     register_naming,
     register_reading,
@@ -59,7 +60,7 @@ def _change(kind: Kind) -> Reverter:
 
     def do(event: AuditEvent, by: User | None) -> None:
         if kind.current_of(_key(event)) is None:
-            raise NotRevertibleError(f"There is no {kind.name[:-1]} {_key(event)[0]} any more.")
+            raise NotRevertibleError(f"There is no {kind.name[:-1]} {event.resource_id} any more.")
         kind.change(_key(event), _in_document(event.before), by)
 
     return Reverter(label="Put back", now=now, do=do)
@@ -67,9 +68,7 @@ def _change(kind: Kind) -> Reverter:
 
 def _removal(kind: Kind, *, loses: str) -> Reverter:
     def do(event: AuditEvent, by: User | None) -> None:
-        if not event.before:
-            raise NotRevertibleError("The audit does not tell what was there before.")
-        kind.add(_key(event), _in_document(event.before), by)
+        kind.add(_key(event), _in_document(before(event)), by)
 
     return Reverter(label="Restore", now=lambda event: {}, do=do, loses=loses)
 
@@ -82,26 +81,26 @@ def _restore_folder(event: AuditEvent, by: User | None) -> None:
     told = dict(event.before or {})
     tables = told.pop("tables", [])
     BY_NAME["folders"].add(_key(event), told, by)
-    folder = Folder.objects.get(slug=_key(event)[0])
+    folder = Folder.objects.get(slug=event.resource_id)
     for name in Table.objects.filter(name__in=tables, folder=None).values_list("name", flat=True):
         BY_NAME["tables"].change((name,), {"folder": folder.slug}, by)
 
 
 def _described_now(event: AuditEvent) -> Mapping[str, Any] | None:
-    columns = Column.objects.filter(table__name=_key(event)[0], name__in=list(event.after or {}))
+    columns = Column.objects.filter(table__name=event.resource_id, name__in=list(event.after or {}))
     return dict(columns.values_list("name", "description"))
 
 
 def _describe_as_before(event: AuditEvent, by: User | None) -> None:
     for name, description in (event.before or {}).items():
-        column = Column.objects.filter(table__name=_key(event)[0], name=name).first()
+        column = Column.objects.filter(table__name=event.resource_id, name=name).first()
         if column is None:
             raise NotRevertibleError(f"The table has no column {name!r} any more.")
         descriptions.describe_column(column=column, description=description, by=by)
 
 
 def _key(event: AuditEvent) -> tuple[str, ...]:
-    return (event.resource.partition("/")[2],)
+    return (event.resource_id,)
 
 
 def _in_document(told: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -73,12 +73,6 @@ class Draft:
     run_id: UUID | None = None
     note: str = ""
 
-    @property
-    def hashes(self) -> list[str]:
-        """The stored files that the version will name."""
-        combined = [self.combined.sha256] if self.combined else []
-        return [*(part.sha256 for part in self.parts), *combined]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:

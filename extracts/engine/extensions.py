@@ -14,6 +14,12 @@ import duckdb
 from agnes_site.core.errors import ConfigurationError
 from agnes_site.core.sql import quote_literal
 
+# What keeps DuckDB from looking for extensions in the network.
+OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+
 
 class ExtensionMissingError(ConfigurationError):
     """An extension of DuckDB is not installed, or not for the running version of DuckDB."""

@@ -25,6 +25,17 @@ class PrimaryKeyMissingError(InvalidInputError):
     hint = "Correct the primary key of the table."
 
 
+class NullKeyError(InvalidInputError):
+    """A row has no value in the primary key of an incremental table."""
+
+    code = "primary_key_null"
+    hint = "Fill the column at the source, or correct the primary key of the table."
+
+
+class OutOfOrderError(Exception):
+    """Rows that were hoped to be sorted are not."""
+
+
 def spelled_key(key: tuple[str, ...], names: list[str]) -> tuple[str, ...]:
     """Return the columns of a primary key as the rows spell them.
 
@@ -38,17 +49,6 @@ def spelled_key(key: tuple[str, ...], names: list[str]) -> tuple[str, ...]:
                 f"The primary key names {name!r}; there is no such column.", column=name
             )
     return tuple(spelled[name.lower()] for name in key)
-
-
-class NullKeyError(InvalidInputError):
-    """A row has no value in the primary key of an incremental table."""
-
-    code = "primary_key_null"
-    hint = "Fill the column at the source, or correct the primary key of the table."
-
-
-class OutOfOrderError(Exception):
-    """Rows that were hoped to be sorted are not."""
 
 
 def checked_keys(

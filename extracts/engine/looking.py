@@ -5,15 +5,16 @@ Called in a child process, since a file may come from somebody else's writer.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agnes_site.core.progress import Progress
+from extracts.engine.texts import shortened, texts
 
 # More than this is not read for a look: so many row groups, each with so many columns.
 _MOST_CHUNKS = 200_000
@@ -22,6 +23,9 @@ _LONGEST_BOUND = 60
 
 @dataclass
 class _Figures:
+    """What the footers say of one column; the bounds of times are numbers until the end."""
+
+    kind: Any
     nulls: int | None = 0
     low: Any = None
     high: Any = None
@@ -34,8 +38,9 @@ class _Figures:
         elif self.nulls is not None:
             self.nulls += said.null_count
         if said is not None and said.has_min_max:
-            self.low = said.min if self.low is None else min(self.low, said.min)
-            self.high = said.max if self.high is None else max(self.high, said.max)
+            low, high = (said.min_raw, said.max_raw) if self._is_time else (said.min, said.max)
+            self.low = low if self.low is None else min(self.low, low)
+            self.high = high if self.high is None else max(self.high, high)
         elif said is None or said.num_values:
             # Very long values have no bounds in the footer; those of the others are not all.
             self.is_bounded = False
@@ -43,7 +48,20 @@ class _Figures:
     def as_json(self) -> dict[str, Any]:
         """Return what is known of the column as a whole."""
         low, high = (self.low, self.high) if self.is_bounded else (None, None)
-        return {"nulls": self.nulls, "low": _bound(low), "high": _bound(high)}
+        return {"nulls": self.nulls, "low": self._bound(low), "high": self._bound(high)}
+
+    @property
+    def _is_time(self) -> bool:
+        return bool(pa.types.is_temporal(self.kind))
+
+    def _bound(self, value: Any) -> str | None:
+        if value is None:
+            return None
+        if not self._is_time:
+            text = f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
+            return shortened(text, _LONGEST_BOUND)
+        number = pa.array([value], pa.int32() if self.kind.bit_width == 32 else pa.int64())
+        return texts(number.view(self.kind), longest=_LONGEST_BOUND)[0]
 
 
 def first_rows(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
@@ -97,21 +115,8 @@ def _texts(
     batch = next(batches, None)
     if batch is None:
         return []
-    values = [[_text(value, longest) for value in batch.column(name)] for name in names]
+    values = [texts(batch.column(name), longest=longest) for name in names]
     return [list(row) for row in zip(*values, strict=True)]
-
-
-def _text(value: Any, longest: int) -> str | None:
-    found = value.as_py()
-    if found is None:
-        return None
-    if isinstance(found, bytes):
-        text = f"0x{found[:longest].hex()}"
-    elif isinstance(found, dict | list):
-        text = json.dumps(found, default=str, ensure_ascii=False)
-    else:
-        text = str(found)
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _add(file: pq.ParquetFile, found: dict[str, _Figures]) -> None:
@@ -120,14 +125,8 @@ def _add(file: pq.ParquetFile, found: dict[str, _Figures]) -> None:
         column = file.schema.column(number)
         if column.path not in names or column.max_repetition_level > 0:
             continue
-        each = found.setdefault(column.path, _Figures())
+        kind = file.schema_arrow.field(column.path).type
+        each = found.setdefault(column.path, _Figures(kind=kind))
         for group in range(file.metadata.num_row_groups):
             chunk = file.metadata.row_group(group).column(number)
             each.add(chunk.statistics if chunk.is_stats_set else None)
-
-
-def _bound(value: Any) -> str | None:
-    if value is None:
-        return None
-    text = f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
-    return text if len(text) <= _LONGEST_BOUND else f"{text[: _LONGEST_BOUND - 1]}…"

@@ -18,12 +18,13 @@ import duckdb
 
 from agnes_site.core.errors import AgnesError
 from agnes_site.core.failpoints import failpoint
-from agnes_site.core.sql import quote_identifier, quote_literal, quote_literals
+from agnes_site.core.sql import quote_identifier, quote_literal
 from agnes_site.core.storage import fsync_file, fsync_folder
 from catalog.connectors import QueryMode
+from extracts.engine.extensions import OFFLINE
 from extracts.engine.failures import full_disk_told
 from extracts.engine.remote_views import RemoteView, standing_in
-from extracts.engine.statements import run_each
+from extracts.engine.statements import rows_of_files, run_each
 
 LINK_NAME = "server.duckdb"
 
@@ -33,11 +34,6 @@ _LEFT_OVER = re.compile(r"server\..*(?:\.tmp|\.wal)")
 _TAKEN_SCHEMAS = frozenset(["main", "temp", "pg_catalog", "information_schema"])
 _UNKNOWN = "Its columns are not known yet: its remote catalog could not be attached."
 _STRANGE = "Its columns at the source have types that DuckDB does not know."
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-    "threads": "1",
-}
 
 
 class AnalyticsDamagedError(AgnesError):
@@ -77,11 +73,9 @@ class ViewLeftOut:
 
 @dataclass(frozen=True, kw_only=True)
 class Renewed:
-    """The new generation; ``started_empty`` says that it holds nothing of an earlier one."""
+    """The new generation, and what it could not show."""
 
     path: Path
-    generation: int
-    started_empty: bool
     left_out: tuple[ViewLeftOut, ...]
 
 
@@ -126,7 +120,7 @@ def renew(
     """Put a generation in force in which the sources ``changed`` are as given and ``gone`` absent.
 
     Every other source stays as it is, unless ``from_scratch``: then ``changed`` is everything.
-    Without an earlier generation it starts empty and says so. A table that cannot be shown is
+    A table that cannot be shown is
     left out and never stops the others. One caller at a time; safe to repeat after a crash.
     ``before_step`` is called before whatever others could notice, and may raise to end it there.
 
@@ -158,13 +152,11 @@ def renew(
     before_step()
     _remove_generations_except(folder, [path, previous])
     failpoint("rebuild.swept")
-    return Renewed(
-        path=path, generation=generation, started_empty=base is None, left_out=tuple(left_out)
-    )
+    return Renewed(path=path, left_out=tuple(left_out))
 
 
 def _write(path: Path, *, changed: Sequence[SourceViews], gone: Sequence[str]) -> list[ViewLeftOut]:
-    with closing(duckdb.connect(config=_CONFIG)) as connection:
+    with closing(duckdb.connect(config={**OFFLINE, "threads": "1"})) as connection:
         _attach(connection, path)
         _drop(connection, [*gone, *(views.source for views in changed)])
         left_out = [left for views in changed for left in _create(connection, views)]
@@ -233,10 +225,7 @@ def _rows_of(table: TableViews) -> str:
     """Return what stands behind FROM in the views of a table."""
     if table.remote is not None:
         return table.remote.place
-    paths = [str(path.absolute()) for path in table.files]
-    if len(paths) == 1:
-        return f"read_parquet({quote_literal(paths[0])})"
-    return f"read_parquet({quote_literals(paths)}, union_by_name = true)"
+    return rows_of_files([path.absolute() for path in table.files])
 
 
 def _view(schema: str, name: str, rows: str) -> str:

@@ -2,7 +2,7 @@
 
 :func:`validate` reads a part completely, :func:`compare_schemas` judges its columns,
 :func:`common_columns` compares the parts of a table, :func:`combine` rewrites several parts as one
-file. :func:`take_part` and :func:`make_durable` put parts into the store, :func:`store` one.
+file. :func:`take_part` and :func:`make_durable` put parts into the store.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from __future__ import annotations
 from extracts.engine.columns import schema_hash
 from extracts.engine.combining import PartsDifferError, combine, common_columns
 from extracts.engine.drift import Drift, Retyped, SchemaDriftError, compare_schemas
-from extracts.engine.storing import make_durable, stored_path, take_part
-from extracts.engine.storing import store_part as store
+from extracts.engine.storing import make_durable, take_part
 from extracts.engine.validation import DamagedFileError, ValidatedPart, validate
 
 __all__ = [
@@ -26,8 +25,6 @@ __all__ = [
     "compare_schemas",
     "make_durable",
     "schema_hash",
-    "store",
-    "stored_path",
     "take_part",
     "validate",
 ]

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import duckdb
 
+from extracts.engine.extensions import OFFLINE
+
 _THREADS = 2
 MEMORY_MIB = 128
 _MIB_PER_THOUSAND_COLUMNS = 150
+_VECTOR_ROWS = 2048
+_BATCH_CELLS = 400_000
 
 
 @contextmanager
@@ -20,8 +24,7 @@ def session(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         "threads": _THREADS,
         "memory_limit": f"{MEMORY_MIB}MiB",
         "temp_directory": str(scratch / "spill"),
-        "autoload_known_extensions": False,
-        "autoinstall_known_extensions": False,
+        **OFFLINE,
         "preserve_insertion_order": True,
     }
     with duckdb.connect(config=config) as connection:
@@ -36,3 +39,8 @@ def memory_for(columns: int, *, at_least: int = MEMORY_MIB) -> int:
     It holds vectors of 2 048 values for every column and every step of its conversion.
     """
     return max(at_least, columns * _MIB_PER_THOUSAND_COLUMNS // 1000)
+
+
+def batch_rows(columns: int) -> int:
+    """Return how many rows to handle at once: fewer of wide tables, whole vectors of DuckDB."""
+    return max(1, min(16, _BATCH_CELLS // (columns * _VECTOR_ROWS))) * _VECTOR_ROWS

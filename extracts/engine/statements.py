@@ -1,14 +1,24 @@
-"""Runs many statements in DuckDB in the time of a few."""
+"""The statements by which views are made, and many of them run in the time of a few."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TypeVar
 
 import duckdb
 
+from agnes_site.core.sql import quote_literal, quote_literals
+
 Key = TypeVar("Key", bound=Hashable)
+
+
+def rows_of_files(paths: Sequence[Path]) -> str:
+    """Return what stands behind FROM for the rows of Parquet files, matched by column names."""
+    if len(paths) == 1:
+        return f"read_parquet({quote_literal(str(paths[0]))})"
+    return f"read_parquet({quote_literals(map(str, paths))}, union_by_name = true)"
 
 
 def run_each(

@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agnes_site.core.errors import InvalidInputError
+from agnes_site.core.sql import quote_literal
 from catalog.connectors import ColumnSpec
 from extracts.engine.columns import check_columns, column_specs, schema_hash
+from extracts.engine.extensions import OFFLINE
 from extracts.engine.parquet import ORDER_KEY, SCHEMA_KEY, WRITER_KEY
 from extracts.engine.statistics import ChunkBounds
 
@@ -281,9 +283,9 @@ def _columns_by_duckdb(path: Path) -> tuple[ColumnSpec, ...]:
     """Ask DuckDB what it calls the columns, for files whose types we did not choose."""
     try:
         with _duckdb().cursor() as cursor:
-            rows = cursor.execute(
-                "DESCRIBE SELECT * FROM read_parquet(?, hive_partitioning = false)", [str(path)]
-            ).fetchall()
+            # No parameter: for one, DuckDB looks for libraries of data frames each time.
+            file = f"read_parquet({quote_literal(str(path))}, hive_partitioning = false)"
+            rows = cursor.execute(f"DESCRIBE SELECT * FROM {file}").fetchall()  # noqa: S608 - quoted
     except duckdb.Error as error:
         # What went wrong may have left it unusable.
         _duckdb.cache_clear()
@@ -294,6 +296,4 @@ def _columns_by_duckdb(path: Path) -> tuple[ColumnSpec, ...]:
 @cache
 def _duckdb() -> duckdb.DuckDBPyConnection:
     """Return the DuckDB of this process: to open one takes longer than to read a small file."""
-    return duckdb.connect(
-        config={"autoload_known_extensions": "false", "autoinstall_known_extensions": "false"}
-    )
+    return duckdb.connect(config={**OFFLINE, "threads": "1"})

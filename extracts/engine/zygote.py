@@ -7,7 +7,6 @@ that reads it. When the process that started it goes away, it ends, and its chil
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import os
@@ -26,9 +25,9 @@ import duckdb
 from agnes_site.core import failpoints
 from agnes_site.core.errors import AgnesError, UpstreamError
 from extracts.engine import failures
+from extracts.engine.parent import end_with
 from extracts.engine.scrubbing import Scrubber, ScrubbingFormatter
 
-_PR_SET_PDEATHSIG = 1
 _CHUNK_BYTES = 1024 * 1024
 # What of a result is meant for people.
 _TEXTS = ("message", "details", "notes")
@@ -107,7 +106,7 @@ def _work(connection: socket.socket, parent: int) -> None:
     status = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _die_with(parent)
+        end_with(parent)
         os.setsid()
         channel = Channel(connection)
         job = channel.receive()
@@ -177,13 +176,6 @@ def _confine(job: dict[str, Any]) -> None:
     limit = used + int(job["memory_bytes"])
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _die_with(parent: int) -> None:
-    """Ask the kernel to end this process when the zygote ends."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from django.core.management.base import CommandError
+from django.db.models import QuerySet
 
 from agnes_site.core import human
 from catalog.models import Source, Table
 from catalog.services import registry
-from extracts.models import Run, RunState
+from extracts.models import Run, RunState, RunTrigger
 from extracts.services import runs
 
 _POLL_SECONDS = 0.5
@@ -22,18 +23,29 @@ def request(source: Source, names: Sequence[str], *, is_full: bool) -> list[str]
     """Ask for runs of the named tables of a source, or of all of them; return their ids.
 
     Raises:
-        TableNotFoundError: the source has no such table, or only looks it up.
+        TableNotFoundError: the source has no such table, or only a remote one.
         CommandError: a table is worked on already, and not in full.
     """
     tables = Table.objects.with_copies().filter(source=source).select_related("source")
-    chosen = [registry.find_table(name, among=tables) for name in names] if names else list(tables)
-    asked = [runs.request_run(table=table, by=None, is_full=is_full)[0] for table in chosen]
-    for table, run in zip(chosen, asked, strict=True):
+    chosen = [_named(name, tables) for name in dict.fromkeys(names)] if names else list(tables)
+    asked = runs.request_runs(tables=chosen, by=None, trigger=RunTrigger.MANUAL, is_full=is_full)
+    for table, (run, _) in zip(chosen, asked, strict=True):
         if is_full and not run.is_full:
             raise CommandError(
                 f"{table} is being extracted, but not in full. Ask again when that run is over."
             )
-    return [str(run.pk) for run in asked]
+    return [str(run.pk) for run, _ in asked]
+
+
+def _named(name: str, tables: QuerySet[Table]) -> Table:
+    try:
+        return registry.find_table(name, among=tables)
+    except registry.TableNotFoundError as error:
+        raise registry.TableNotFoundError(
+            error.message,
+            hint="`manage.py source discover` lists the tables of a source, with the names under "
+            "which they are registered.",
+        ) from error
 
 
 def follow(run_ids: Sequence[str], *, tell: Callable[[str], object]) -> None:

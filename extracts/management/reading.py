@@ -55,7 +55,7 @@ def names(words: Sequence[str]) -> dict[str, str]:
 
 
 def types() -> Iterator[str]:
-    """Yield a line for each type of source, setting and secret."""
+    """Yield a line for each type of source, setting and secret, and for what is broken."""
     for each in connectors.installed().values():
         if each.is_foreign:
             continue
@@ -64,7 +64,15 @@ def types() -> Iterator[str]:
             needed = " (needed)" if info.is_required() else ""
             yield f"  --set {name}=…{needed}  {info.description or ''}"
         for key, secret in each.secret_fields.items():
-            yield f"  secret {key}  {secret.label}. {secret.description}".rstrip()
+            needed = " (needed)" if secret.is_required else ""
+            yield f"  secret {key}{needed}  {secret.label}. {secret.description}".rstrip()
+    yield from connectors.broken().values()
+
+
+def missing(source_type: str, secrets: Mapping[str, NewSecret]) -> list[str]:
+    """Return the labels of the secrets that a source of this type needs and was not given."""
+    wanted = connectors.get(source_type).secret_fields
+    return [each.label for key, each in wanted.items() if each.is_required and key not in secrets]
 
 
 def _secrets(options: Mapping[str, Any]) -> dict[str, NewSecret]:

@@ -148,13 +148,18 @@ class Run(UuidModel):
         ]
         indexes: ClassVar = [
             models.Index(fields=["state", "lease_until"], name="run_state_lease"),
+            models.Index(fields=["state", "-queued_at"], name="run_state_recent"),
             models.Index(fields=["table", "-queued_at"], name="run_table_recent"),
             models.Index(fields=["-queued_at"], name="run_recent"),
         ]
 
     def __str__(self) -> str:
-        subject = self.table or self.source or "everything"
-        return f"{self.get_kind_display()} {subject}"
+        return f"{self.get_kind_display()} {self.subject}"
+
+    @property
+    def subject(self) -> Table | Source | str:
+        """Of what it is: a table, a source, or everything."""
+        return self.table or self.source or "everything"
 
     @property
     def is_open(self) -> bool:

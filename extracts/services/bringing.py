@@ -14,8 +14,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 
-from agnes_site.core import human
 from agnes_site.core.config import Config
 from agnes_site.core.errors import AgnesError
 from agnes_site.core.failpoints import failpoint
@@ -26,12 +26,12 @@ from catalog.services import secrets
 from catalog.services.versions import Committed, TablePinnedError
 from extracts.engine import process
 from extracts.engine.publish import ValidatedPart
-from extracts.models import Run, RunOutcome, RunState, RunTrigger
-from extracts.services import damage, publication, regeneration, rejected, runs, scheduling
+from extracts.models import Run, RunState, RunTrigger
+from extracts.services import finishing, publication, regeneration, runs, scheduling
 from extracts.services.arguments import source_arguments, table_arguments
-from extracts.services.ending import TableIsRemoteError, begin_again, end, ending
+from extracts.services.ending import TableIsRemoteError, end, ending
+from extracts.services.holding import Holding
 from extracts.services.publication import Candidate, Submission
-from extracts.services.runs import Holding
 
 # What is brought waits for as many others, or for as long, to be published with them.
 _TOGETHER, _WAITING_SECONDS = 25, 0.5
@@ -44,6 +44,7 @@ def bring_tables(holdings: Sequence[Holding]) -> None:
     wanted = [holding for holding in holdings if _begin(holding)]
     if not wanted:
         return
+    prefetch_related_objects([each.run for each in wanted], "table__current_version__parts")
     try:
         _Batch(wanted).bring()
     finally:
@@ -164,55 +165,10 @@ class _Batch:
             if isinstance(outcome, Committed)
         ]
         with transaction.atomic():
-            for holding, answer in brought:
-                if answer["is_unchanged"]:
-                    _stay(holding)
-            for holding, outcome in committed:
-                _succeed(holding, outcome)
+            finishing.stay([holding for holding, answer in brought if answer["is_unchanged"]])
+            finishing.succeed(committed)
             if any(outcome.is_new for _, outcome in committed):
                 regeneration.request(self.source)
-
-
-def _stay(holding: Holding) -> None:
-    if not holding.beat():
-        begin_again(holding)
-        return
-    version = _table(holding.run).current_version
-    holding.note("Nothing new at the source.")
-    if version is not None and version.run_id != holding.run.pk:
-        rejected.forget(holding.run)
-    _finish(holding, outcome=RunOutcome.UNREAD)
-
-
-def _succeed(holding: Holding, committed: Committed) -> None:
-    version = committed.version
-    if set_aside := rejected.count(holding.run):
-        holding.note(f"Set aside {human.plural(set_aside, 'row')} that could not be read.")
-    holding.note(
-        f"Published version {version.number}: {version.rows:,} rows, {version.bytes:,} bytes."
-        if committed.is_new
-        else f"The same bytes as version {version.number}: nothing moves."
-    )
-    _table(holding.run).current_version = version
-    _finish(holding, outcome=RunOutcome.NEW if committed.is_new else RunOutcome.SAME)
-
-
-def _finish(holding: Holding, *, outcome: RunOutcome) -> None:
-    table = _table(holding.run)
-    publication.end_hold(table)
-    damage.on_extracted(table)
-    version = table.current_version
-    is_ours = holding.finish(
-        RunState.SUCCEEDED,
-        rows=version.rows if version else 0,
-        bytes=version.bytes if version else 0,
-        version_number=version.number if version else None,
-        # Also of an attempt before this one, which had published when it was ended.
-        rejected_rows=rejected.count(holding.run),
-        outcome=outcome,
-    )
-    if is_ours:
-        scheduling.record_success(holding.run)
 
 
 def _job(source: Source) -> process.Job:

@@ -57,7 +57,7 @@ def check(sha256: str) -> rot.Finding:
 
 def review_all() -> None:
     """Look again at the tables that were said to be damaged: some may be whole by now."""
-    waiting = Incident.objects.filter(kind=IncidentKind.DAMAGED, closed_at=None)
+    waiting = Incident.objects.waiting().filter(kind=IncidentKind.DAMAGED)
     for incident in waiting.exclude(table=None).select_related("table__source"):
         if incident.table is not None:
             review(incident.table, asks_for_it=False)
@@ -84,9 +84,11 @@ def review(table: Table, *, asks_for_it: bool) -> None:
         runs.request_run(table=table, trigger=RunTrigger.SYSTEM, is_full=True, by=None)
 
 
-def on_extracted(table: Table) -> None:
-    """Look again at a table that was damaged, now that it was extracted."""
-    if Incident.objects.filter(table=table, kind=IncidentKind.DAMAGED, closed_at=None).exists():
+def on_extracted(tables: Collection[Table]) -> None:
+    """Look again at those of the tables that were damaged, now that they were extracted."""
+    damaged = Incident.objects.waiting().filter(kind=IncidentKind.DAMAGED, table__in=tables)
+    again = Table.objects.filter(pk__in=damaged.values("table"))
+    for table in again.select_related("source", "current_version").order_by("pk"):
         review(table, asks_for_it=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import structlog
 from celery import current_app
 from django.core.cache import cache
 from django.db import transaction
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from access.models import AuditEvent, User
 from access.services import audit
+from agnes_site.core.broker import QUEUE_ERRORS
 from agnes_site.core.errors import LimitExceededError
 from catalog.models import Table, TablePart
 from catalog.services.versions import VersionNotFoundError
@@ -21,6 +23,7 @@ MOST_AN_HOUR = 20
 _TASK = "extracts.tasks.check_stored_file"
 # Many laptops behind one bad proxy have one file read once.
 _FRESH_SECONDS = 600
+logger = structlog.get_logger(__name__)
 
 
 class TooManyReportsError(LimitExceededError):
@@ -51,9 +54,17 @@ def report(*, table: Table, sha256: str, found: str, by: User) -> bool:
         action=ACTION, resource=f"table/{table.name}", actor=by,
         after={"sha256": sha256, "found": found},
     )  # fmt: skip
-    if not cache.add(f"stored-file-checked-{sha256}", 1, _FRESH_SECONDS):
+    known = f"stored-file-checked-{sha256}"
+    if not cache.add(known, 1, _FRESH_SECONDS):
         return False
-    transaction.on_commit(
-        lambda: current_app.send_task(_TASK, kwargs={"sha256": sha256}, queue="upkeep")
-    )
+
+    def send() -> None:
+        try:
+            current_app.send_task(_TASK, kwargs={"sha256": sha256}, queue="upkeep")
+        except QUEUE_ERRORS:
+            # The next report asks again; the scrub reads every file some day.
+            logger.exception("The queue takes no task")
+            cache.delete(known)
+
+    transaction.on_commit(send)
     return True

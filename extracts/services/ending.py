@@ -14,8 +14,8 @@ from agnes_site.core.storage import as_database_error, as_storage_error
 from catalog.services.versions import FencedOffError, TablePinnedError
 from extracts.engine.process import ChildStoppedError
 from extracts.models import RunState
-from extracts.services import publication, runs, scheduling
-from extracts.services.runs import Holding, LeaseLostError
+from extracts.services import publication, scheduling
+from extracts.services.holding import Holding, LeaseLostError, fail, give_back
 
 logger = structlog.get_logger(__name__)
 
@@ -68,7 +68,7 @@ def end(holding: Holding, error: Exception) -> None:
     else:
         logger.error("A run failed unexpectedly", run=str(run.pk), exc_info=error)
         unforeseen = UnexpectedFailureError("The run failed unexpectedly.")
-        runs.fail(holding, as_database_error(error) or unforeseen)
+        fail(holding, as_database_error(error) or unforeseen)
 
 
 def begin_again(holding: Holding) -> None:
@@ -82,8 +82,8 @@ def _end_of_database(holding: Holding, error: OperationalError) -> None:
     trouble = as_database_error(error)
     if trouble is not None:
         _fail(holding, trouble)
-    elif not runs.give_back(holding):
-        runs.fail(holding, DatabaseUnavailableError("The database did not do its part."))
+    elif not give_back(holding):
+        fail(holding, DatabaseUnavailableError("The database did not do its part."))
 
 
 def _fail(holding: Holding, error: AgnesError) -> None:
@@ -96,7 +96,7 @@ def _fail(holding: Holding, error: AgnesError) -> None:
     again = scheduling.record_failure(holding.run, error)
     if again is not None:
         holding.note(f"The next try is at {again:%H:%M:%S} UTC.")
-    runs.fail(holding, error)
+    fail(holding, error)
 
 
 def _needs_a_person(error: AgnesError) -> bool:

@@ -15,7 +15,7 @@ from extracts.models import Run, RunKind, RunState
 from extracts.services import regeneration, remote, runs, scanning
 from extracts.services.bringing import bring_tables, staging
 from extracts.services.ending import end, ending
-from extracts.services.runs import Holding
+from extracts.services.holding import Holding, hold
 
 
 def execute(*claimed: Run) -> None:
@@ -23,13 +23,13 @@ def execute(*claimed: Run) -> None:
 
     Failures end up in the rows of the runs, not in the caller.
     """
-    with runs.hold(*claimed) as holdings:
+    with hold(*claimed) as holdings:
         try:
             with ending(*holdings):
                 _do(claimed[0], holdings)
         finally:
             failpoint("run.finished")
-            if claimed[0].kind == RunKind.EXTRACT:
+            if claimed[0].table_id is not None:
                 runs.ring_next(claimed[0].source)
 
 

@@ -109,12 +109,12 @@ def offers(source: Source, specs: Sequence[Mapping[str, Any]]) -> list[Offer]:
         (table.bucket or default, table.source_table): table.name
         for table in source.tables.only("bucket", "source_table", "name")
     }
-    taken = {name.lower() for name in TableName.objects.values_list("name", flat=True)}
+    taken = set(TableName.objects.values_list("folded", flat=True))
     found = []
     for spec in specs:
         registered_as = known.get((spec["bucket"], spec["source_table"]), "")
         name = registered_as or _free_name(spec, source, taken)
-        taken.add(name.lower())
+        taken.add(slugs.folded(name))
         found.append(Offer(spec=spec, proposed_name=name, registered_as=registered_as))
     return found
 
@@ -227,6 +227,6 @@ def _register(source: Source, offer: Offer, name: str, wishes: Wishes, *, by: Us
 
 def _free_name(spec: Mapping[str, Any], source: Source, taken: set[str]) -> str:
     name = str(spec["name"])
-    if name.lower() not in taken:
+    if slugs.folded(name) not in taken:
         return name
     return slugs.slug(f"{source.slug}_{name}", taken=taken)

@@ -64,16 +64,22 @@ def try_connection(upstream: Upstream, *, asker: Asker | None = None) -> str:
     Raises:
         AgnesError: it does not work; the message says why.
     """
-    return str(_ask("test", upstream, asker)["message"])
+    return str(_run(_job("test", upstream), asker)["message"])
 
 
-def discover(upstream: Upstream, *, asker: Asker | None = None) -> list[dict[str, Any]]:
+def discover(
+    upstream: Upstream,
+    *,
+    asker: Asker | None = None,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> list[dict[str, Any]]:
     """Return the tables that a source offers, as its connector describes them.
 
     Raises:
         AgnesError: the source could not be asked.
     """
-    found: list[dict[str, Any]] = _ask("discover", upstream, asker)
+    job = _job("discover", upstream, patience_seconds=patience_seconds)
+    found: list[dict[str, Any]] = _run(job, asker)
     return found
 
 
@@ -89,7 +95,7 @@ def preview(
     Raises:
         AgnesError: the table could not be read; the message says why.
     """
-    found: dict[str, Any] = _ask("preview", upstream, asker, table=dict(table), rows=rows)
+    found: dict[str, Any] = _run(_job("preview", upstream, table=dict(table), rows=rows), asker)
     return found
 
 
@@ -101,16 +107,25 @@ def check_query(source: Source, query: str) -> None:
     """
     connector = connectors.get(source.source_type)
     if Capability.CHECK_QUERY in connector.capabilities:
-        _ask("check_query", Upstream.of(source), None, query=query)
+        _run(_job("check_query", Upstream.of(source), query=query), None)
 
 
-def _ask(function: str, upstream: Upstream, asker: Asker | None, **arguments: Any) -> Any:
-    asker = asker or Asker()
-    job = process.Job(
+def _job(
+    function: str,
+    upstream: Upstream,
+    *,
+    patience_seconds: float = PATIENCE_SECONDS,
+    **arguments: Any,
+) -> process.Job:
+    return process.Job(
         function=f"extracts.connectors.work:{function}",
         arguments={**upstream.arguments, **arguments},
         secrets=upstream.secrets,
         memory_bytes=settings.CONFIG.run_memory_bytes,
-        timeout_seconds=PATIENCE_SECONDS,
+        timeout_seconds=patience_seconds,
     )
+
+
+def _run(job: process.Job, asker: Asker | None) -> Any:
+    asker = asker or Asker()
     return process.run(job, progress=asker.progress, should_stop=asker.should_stop)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -40,6 +41,12 @@ class Candidate:
     state: Mapping[str, Any]
     combined: engine.ValidatedPart | None = None
     rejected: Path | None = None
+
+    @property
+    def hashes(self) -> list[str]:
+        """The files that it brings."""
+        combined = [self.combined.sha256] if self.combined else []
+        return [*(part.sha256 for part in self.parts), *combined]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,19 +89,25 @@ def publish_all(submissions: Sequence[Submission]) -> list[Committed | Exception
 
 def _publish_all(submissions: Sequence[Submission], layout: Layout) -> list[Committed | Exception]:
     outcomes: dict[UUID, Committed | Exception] = {}
-    proposals = []
+    drafts = []
     for submission in submissions:
         try:
-            draft = _draft(submission, store=layout.store)
+            drafts.append((submission, _draft(submission, store=layout.store)))
         except (AgnesError, OSError) as error:
             outcomes[submission.table.pk] = error
+    stored = {each.table.pk: list(map(layout.stored, each.candidate.hashes)) for each, _ in drafts}
+    unsafe = engine.make_durable(
+        {place for each in stored.values() for place in each}, layout.store
+    )
+    proposals = []
+    for submission, draft in drafts:
+        table = submission.table
+        trouble = [unsafe[place] for place in stored[table.pk] if place in unsafe]
+        if trouble:
+            outcomes[table.pk] = trouble[0]
         else:
             fencing = submission.run.fencing
-            proposals.append(Proposal(table=submission.table, draft=draft, fencing=fencing))
-    engine.make_durable(
-        (layout.stored(sha256) for each in proposals for sha256 in each.draft.hashes),
-        store=layout.store,
-    )
+            proposals.append(Proposal(table=table, draft=draft, fencing=fencing))
     failpoint("publish.stored")
     committed = _committed(proposals)
     failpoint("publish.committed")
@@ -129,9 +142,11 @@ def _draft(submission: Submission, *, store: Path) -> Draft:
             md5=candidate.combined.md5,
             bytes=candidate.combined.bytes,
         )
+    state = candidate.state
     rejected.forget(submission.run)
     if candidate.rejected is not None:
         rejected.keep(submission.run, candidate.rejected)
+        state = rejected.signed(state, submission.run)
         failpoint("publish.rejected_kept")
     newest = candidate.parts[0] if candidate.parts else None
     return Draft(
@@ -139,7 +154,7 @@ def _draft(submission: Submission, *, store: Path) -> Draft:
         columns=newest.columns if newest else current_columns(table),
         schema_hash=newest.schema_hash if newest else _current(table).schema_hash,
         combined=combined,
-        extract_state=candidate.state,
+        extract_state=state,
         run_id=submission.run.pk,
     )
 
@@ -149,9 +164,9 @@ def hold(*, table: Table, error: AgnesError) -> None:
     incidents.open_incident(about=table, kind=IncidentKind.HELD, error=error)
 
 
-def end_hold(table: Table) -> None:
-    """Say that nothing of a table is held back any more."""
-    incidents.close_incidents(about=table, kind=IncidentKind.HELD)
+def end_hold(tables: Collection[Table]) -> None:
+    """Say that nothing of these tables is held back any more."""
+    incidents.close_incidents_of(tables, kind=IncidentKind.HELD)
 
 
 def current_columns(table: Table) -> tuple[ColumnSpec, ...]:
@@ -166,8 +181,8 @@ def stored_paths(table: Table) -> list[tuple[str, Path]]:
     layout: Layout = settings.LAYOUT
     if table.current_version is None:
         return []
-    parts = table.current_version.parts.order_by("ordinal").values_list("key", "sha256")
-    return [(key, layout.stored(sha256)) for key, sha256 in parts]
+    parts = sorted(table.current_version.parts.all(), key=attrgetter("ordinal"))
+    return [(part.key, layout.stored(part.sha256)) for part in parts]
 
 
 def _stored(store: Path, part: engine.ValidatedPart) -> StoredPart:

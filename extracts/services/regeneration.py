@@ -15,7 +15,6 @@ from agnes_site.core.errors import AgnesError
 from agnes_site.core.failpoints import failpoint
 from agnes_site.core.progress import Progress
 from agnes_site.core.storage import Layout
-from catalog import connectors
 from catalog.models import IncidentKind, Source
 from catalog.services import incidents
 from extracts.engine import contract, orchestrator
@@ -24,6 +23,7 @@ from extracts.engine.orchestrator import AnalyticsDamagedError, Renewed, SourceV
 from extracts.models import Run, RunKind, RunTrigger
 from extracts.services import faces, runs
 from extracts.services.leases import Held, LeaseTakenError, lease, leases
+from extracts.services.ownership import is_foreign
 
 # The newest files that we wrote: the one in place, and one that is about to be.
 _KEPT_HASHES = 4
@@ -162,7 +162,7 @@ def _renew_held(
     # Whoever held the leases before has changed what is recorded of the folders. One that is
     # gone by now has asked for a rebuild of its own.
     fresh = Source.objects.in_bulk([source.pk for source in sources]).values()
-    foreign = [source.pk for source in fresh if connectors.is_foreign(source.source_type)]
+    foreign = [source.pk for source in fresh if is_foreign(source)]
     Source.objects.filter(pk__in=foreign).update(extract_stamp=F("stamp"))
     behind = [each for each in fresh if each.pk not in foreign and _is_behind(layout, each)]
     if not behind:
@@ -174,11 +174,12 @@ def _renew_held(
         source.extract_hashes = [*source.extract_hashes[1 - _KEPT_HASHES :], extract.sha256]
     Source.objects.bulk_update([source for source, _ in prepared], ["extract_hashes"])
     failpoint("regenerate.hash_recorded")
-    for source, extract in prepared:
-        try:
-            extract.switch()
-        except (AgnesError, OSError) as error:
-            failed[source.slug] = error
+    not_switched = contract.switch_all([extract for _, extract in prepared])
+    failed |= {
+        source.slug: not_switched[extract.folder]
+        for source, extract in prepared
+        if extract.folder in not_switched
+    }
     with transaction.atomic():
         ours = held.ours()
         for source, extract in prepared:
@@ -304,11 +305,11 @@ def _shown_sources() -> QuerySet[Source]:
 
 def _is_shown(layout: Layout, source: Source) -> bool:
     """Say whether a source has the extract folder that it should have."""
-    return _extract_file(layout, source).exists() or connectors.is_foreign(source.source_type)
+    return _extract_file(layout, source).exists() or is_foreign(source)
 
 
 def _extract_file(layout: Layout, source: Source) -> Path:
-    return layout.extracts / source.slug / "extract.duckdb"
+    return layout.extracts / source.slug / contract.EXTRACT_NAME
 
 
 def _report_foreign(source: Source, paths: Sequence[Path]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from uuid import UUID
 
 import orjson
@@ -19,6 +19,8 @@ from extracts.models import Run
 
 # Of each table, the files of so many runs are kept.
 KEPT_RUNS = 10
+# Where the state of a version says which run set rows aside on the way to it.
+_BY = "rejected_by"
 
 
 class RejectedRowsGoneError(NotFoundError):
@@ -46,6 +48,17 @@ def keep(run: Run, path: Path) -> None:
     fsync_file(path)
     path.replace(place)
     fsync_folder(place.parent)
+
+
+def signed(state: Mapping[str, Any], run: Run) -> dict[str, Any]:
+    """Return the state that a run leaves which set rows aside."""
+    return {**state, _BY: str(run.pk)}
+
+
+def forget_unpublished(run: Run, state: Mapping[str, Any]) -> None:
+    """Remove what an attempt of this run kept, unless it led to the version with this state."""
+    if state.get(_BY) != str(run.pk):
+        forget(run)
 
 
 def forget(run: Run) -> None:

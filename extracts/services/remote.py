@@ -30,6 +30,7 @@ from extracts.engine.remote_views import RemoteView
 from extracts.models import RemoteCatalog
 from extracts.services import remote_policy
 from extracts.services.arguments import source_arguments, table_arguments
+from extracts.services.ownership import is_foreign
 
 _PATIENCE_SECONDS = 60
 _USUALLY, _FIRST_PAUSE = timedelta(hours=1), timedelta(minutes=1)
@@ -155,7 +156,7 @@ def _fingerprint(source: Source, tables: Mapping[UUID, Table]) -> str:
     kept = sorted(source.secrets.all(), key=lambda secret: secret.key)
     said = [
         source.config,
-        source.scan_state.get("extract") if connectors.is_foreign(source.source_type) else "",
+        source.scan_state.get("extract") if is_foreign(source) else "",
         [[secret.key, secret.env_name, secret.changed_at.isoformat()] for secret in kept],
         [[str(pk), table.bucket, table.source_table] for pk, table in tables.items()],
     ]
@@ -176,7 +177,7 @@ def _ask(source: Source, tables: Mapping[UUID, Table], progress: Progress) -> di
     try:
         seen = _in_child("look_at_remote", looking, {"secret": secret} if secret else {}, progress)
     except UpstreamError:
-        if not connectors.is_foreign(source.source_type):
+        if not is_foreign(source):
             _in_child("test", arguments, secrets.secrets_of(source), progress)  # says more
         raise
     missing = {**found["missing"], **seen["missing"]}

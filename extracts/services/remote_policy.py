@@ -16,10 +16,10 @@ from agnes_site.core import slugs, variables
 from agnes_site.core.config import Config
 from agnes_site.core.errors import InvalidInputError
 from agnes_site.core.storage import Layout
-from catalog import connectors
 from catalog.connectors import Attach
 from catalog.models import Source
 from catalog.services import secrets
+from extracts.services.ownership import is_foreign
 
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
@@ -42,7 +42,7 @@ def secret_for(source: Source, attach: Attach) -> SecretStr | None:
         VariableMissingError, VariableRefusedError: its variable holds nothing, or is the server's.
         SecretMissingError, SecretUnreadableError: the source lacks a secret.
     """
-    if not connectors.is_foreign(source.source_type):
+    if not is_foreign(source):
         return secrets.secrets_of(source).get(attach.token_name)
     _check(source, attach)
     if not attach.token_name:

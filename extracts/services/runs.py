@@ -1,4 +1,4 @@
-"""Runs: asked for, claimed, kept alive, finished, taken up again.
+"""Runs: asked for, claimed, cancelled, taken up again.
 
 The row is the truth. A queued task is only a bell: when it is lost, rung twice, or its worker
 is killed, the sweeper finds the row and rings again.
@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -22,25 +19,23 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
-from kombu.exceptions import ChannelError
-from kombu.exceptions import OperationalError as QueueError
 
 from access.models import User
 from access.services import audit
+from agnes_site.core.broker import QUEUE_ERRORS
 from agnes_site.core.errors import AgnesError, ConflictError
 from agnes_site.core.failpoints import failpoint
-from agnes_site.core.heartbeat import beating
 from catalog.models import Source, Table
 from catalog.services.versions import take_fencing, take_fencings
-from extracts.models import LOG_LIMIT, Run, RunKind, RunState, RunTrigger
+from extracts.models import Run, RunKind, RunState, RunTrigger
 from extracts.models.moments import is_over
 
 TASK = "extracts.tasks.execute_run"
 _TRIES = 5
 _AT_ONCE = 200
+_REQUESTED_AT_ONCE = 500
 # Runs that one worker does together.
 _TOGETHER = 50
-_PAUSE_SECONDS = 0.5
 # A bell counts as lost when this many sweeps have come and gone since.
 _FRESH_SWEEPS = 4
 logger = structlog.get_logger(__name__)
@@ -52,17 +47,17 @@ class RunNotClaimedError(ConflictError):
     code = "run_not_claimed"
 
 
+class WorkerLostError(AgnesError):
+    """Each worker that tried the run was lost, most likely because of its work."""
+
+    code = "worker_lost"
+    hint = "Look into the worker's log for what ends it; memory is the usual reason."
+
+
 class RunFinishedError(ConflictError):
     """The run is over already."""
 
     code = "run_finished"
-
-
-class LeaseLostError(ConflictError):
-    """The run was taken over or cancelled while this worker was silent."""
-
-    code = "lease_lost"
-    hint = "Nothing is lost: the worker that took over finishes it."
 
 
 def request_run(
@@ -95,9 +90,10 @@ def request_run(
                 if by is not None:
                     audit.record(action=f"run.{kind}", resource=_subject(run), actor=by)
         except IntegrityError:
-            found = Run.objects.open().filter(table=table, source=owner, kind=kind).first()
+            there = Run.objects.open().filter(table=table, source=owner, kind=kind)
+            _join(there, by=by, is_full=is_full)
+            found = there.first()
             if found is not None:
-                _join(found, by=by, is_full=is_full)
                 return found, False
             # It has ended between the two statements: now there is room for another.
             if not tries_left:
@@ -108,27 +104,57 @@ def request_run(
     return run, True
 
 
-@transaction.atomic
-def request_tables(source: Source, tables: Iterable[Table], *, trigger: RunTrigger) -> None:
-    """Ask for the extract of tables of a source, for nobody in particular.
+def request_runs(
+    *, tables: Sequence[Table], by: User | None, trigger: RunTrigger, is_full: bool = False
+) -> list[tuple[Run, bool]]:
+    """Ask for the extract of many tables; return what :func:`request_run` would, in their order.
 
-    What is queued or running already stays as it is. As many are rung for as may run at once;
-    these take the others along or ring for them.
+    As many of a source are rung for as may run at once; these take the others along or ring for
+    them.
     """
+    asked: dict[UUID | None, tuple[Run, bool]] = {}
+    for start in range(0, len(tables), _REQUESTED_AT_ONCE):
+        some = tables[start : start + _REQUESTED_AT_ONCE]
+        asked |= _requested(some, by=by, trigger=trigger, is_full=is_full)
+    for table in tables:
+        if table.pk not in asked:
+            # Its run has ended between the two statements: now there is room for another.
+            asked[table.pk] = request_run(table=table, by=by, trigger=trigger, is_full=is_full)
+    return [asked[table.pk] for table in tables]
+
+
+@transaction.atomic
+def _requested(
+    tables: Sequence[Table], *, by: User | None, trigger: RunTrigger, is_full: bool
+) -> dict[UUID | None, tuple[Run, bool]]:
     wanted = [
-        Run(table=table, source=source, kind=RunKind.EXTRACT, trigger=trigger) for table in tables
+        Run(table=table, source=table.source, trigger=trigger, requested_by=by, is_full=is_full)
+        for table in tables
     ]
     Run.objects.bulk_create(wanted, ignore_conflicts=True)
-    ring_next(source)
+    ids = [run.pk for run in wanted]
+    made = set(Run.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    new = [run for run in wanted if run.pk in made]
+    if by is not None:
+        told = {_subject(run): {"run": str(run.pk)} for run in new}
+        audit.record_each(action=f"run.{RunKind.EXTRACT}", after=told, actor=by)
+    for source in {run.source_id: run.source for run in new}.values():
+        ring_next(source)
+    others = [run.table for run in wanted if run.pk not in made]
+    there = Run.objects.open().filter(kind=RunKind.EXTRACT, table__in=others)
+    _join(there, by=by, is_full=is_full)
+    return {run.table_id: (run, True) for run in new} | {
+        run.table_id: (run, False) for run in there
+    }
 
 
-def _join(run: Run, *, by: User | None, is_full: bool) -> None:
-    """Let a run that nobody has begun be what is asked for now as well."""
-    run.is_full = run.is_full or is_full
-    run.requested_by = run.requested_by or by
-    waiting = Run.objects.filter(pk=run.pk, state=RunState.QUEUED)
-    if not waiting.update(is_full=run.is_full, requested_by=run.requested_by):
-        run.refresh_from_db()
+def _join(found: QuerySet[Run], *, by: User | None, is_full: bool) -> None:
+    """Let those of the runs that nobody has begun be what is asked for now as well."""
+    waiting = found.filter(state=RunState.QUEUED)
+    if is_full:
+        waiting.update(is_full=True)
+    if by is not None:
+        waiting.filter(requested_by=None).update(requested_by=by)
 
 
 def ring(run_ids: Iterable[UUID]) -> None:
@@ -143,7 +169,7 @@ def ring(run_ids: Iterable[UUID]) -> None:
         try:
             for run_id in ids:
                 current_app.send_task(TASK, kwargs={"run_id": str(run_id)}, queue="runs")
-        except (QueueError, ChannelError, OSError):
+        except QUEUE_ERRORS:
             # The rows are there: the sweeper rings for them once the queue answers again.
             logger.exception("The queue takes no task", runs=len(ids))
 
@@ -236,162 +262,6 @@ def _whole(ids: Sequence[UUID]) -> list[Run]:
     return [found[each] for each in ids if each in found]
 
 
-class Holding:
-    """A claimed run in the hands of this worker: keeps its lease and writes its progress."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self._lost = threading.Event()
-        self.is_over = False
-        self._written_at: float | None = None
-        self._unwritten: dict[str, Any] = {}
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether another worker has taken over, or the run may publish nothing any more."""
-        return self._lost.is_set()
-
-    def check(self) -> None:
-        """Go on only while the run is ours.
-
-        Raises:
-            LeaseLostError: it no longer is.
-        """
-        if self.is_lost:
-            raise LeaseLostError("The run was taken over or cancelled, or its table changed.")
-
-    def progress(
-        self, phase: str, *, done: int = 0, total: int | None = None, message: str = ""
-    ) -> None:
-        """Show how far the work is; written at most twice a second."""
-        if phase != self.run.phase:
-            self.note(message or phase)
-        self.run.phase = phase
-        self._unwritten |= {
-            "phase": phase[:40], "done": done, "total": total, "message": message[:500],
-        }  # fmt: skip
-        self.tell()
-
-    def note(self, line: str) -> None:
-        """Add a line to the log of the run, which keeps its beginning and its newest lines."""
-        stamp = timezone.now().strftime("%H:%M:%S")
-        self.run.log = _bounded(f"{self.run.log}{stamp} {line}\n")
-        self._unwritten["log"] = self.run.log
-        self.tell()
-
-    def tell(self) -> None:
-        """Write what is not written yet, unless something was just before.
-
-        What takes less than half a second is told at its end only.
-        """
-        now = time.monotonic()
-        if self._written_at is None:
-            self._written_at = now
-        if self._unwritten and now - self._written_at >= _PAUSE_SECONDS:
-            self._written_at = now
-            self._write()
-
-    def _write(self) -> None:
-        if self._unwritten:
-            self._mine().update(**self._unwritten)
-        self._unwritten = {}
-
-    def beat(self) -> bool:
-        """Say that this worker is alive; return false when the run is no longer its own.
-
-        Nor is it when its table was changed in a way that other rows are wanted now.
-        """
-        until = timezone.now() + timedelta(seconds=settings.CONFIG.run_lease_seconds)
-        may_publish = Q(table=None) | Q(table__fencing=F("fencing"))
-        if not self._mine().filter(may_publish).update(lease_until=until):
-            self._lost.set()
-        return not self.is_lost
-
-    def put_back(self) -> bool:
-        """Queue the run again if it is still ours, and say whether it was.
-
-        It cannot publish, since its table was changed or rolled back under it; the next one to
-        claim it sees the table as it is now.
-        """
-        self._write()
-        waiting = self._mine().update(
-            state=RunState.QUEUED, lease_until=None, worker="", phase="", done=0, total=None,
-            message="", attempt=F("attempt") - 1,
-        )  # fmt: skip
-        if waiting:
-            ring([self.run.pk])
-        return bool(waiting)
-
-    def _mine(self) -> QuerySet[Run]:
-        return Run.objects.filter(
-            pk=self.run.pk, state=RunState.RUNNING, fencing=self.run.fencing,
-            attempt=self.run.attempt,
-        )  # fmt: skip
-
-    def finish(self, state: RunState, **fields: object) -> bool:
-        """End the run if it is still ours, and say whether it was."""
-        self._unwritten |= {"phase": "", "message": ""}
-        ended = self._mine().update(
-            state=state, finished_at=timezone.now(), lease_until=None, **self._unwritten, **fields
-        )
-        self._unwritten, self.is_over = {}, True
-        with suppress(Run.DoesNotExist):  # it went with its table
-            self.run.refresh_from_db()
-        return bool(ended)
-
-    def requeue(self) -> bool:
-        """Let any worker have the run if it is still ours, and say whether it was."""
-        self._write()
-        return bool(self._mine().update(state=RunState.QUEUED, lease_until=None, phase=""))
-
-    def let_go(self) -> bool:
-        """Put the run back into the queue as if nobody had claimed it; say whether it was ours."""
-        self._lost.set()
-        queued = {
-            "state": RunState.QUEUED, "lease_until": None, "worker": "", "started_at": None,
-            "phase": "", "attempt": F("attempt") - 1,
-        }  # fmt: skip
-        return bool(self._mine().update(**queued))
-
-
-@contextmanager
-def hold(*claimed: Run) -> Iterator[list[Holding]]:
-    """Keep claimed runs alive while the block works on them."""
-    holdings = [Holding(run) for run in claimed]
-
-    def beat() -> bool:
-        kept = [holding for holding in holdings if not holding.is_lost and holding.beat()]
-        return bool(kept)
-
-    with beating(beat, every_seconds=settings.CONFIG.run_lease_seconds / 4):
-        yield holdings
-
-
-def fail(holding: Holding, error: AgnesError) -> None:
-    """End a run that failed, with what a person needs to know."""
-    holding.note(f"Failed: {error.message}")
-    holding.finish(
-        RunState.FAILED,
-        error_code=error.code,
-        error_message=error.message,
-        error_hint=error.hint,
-    )
-    logger.warning("Run failed", run=str(holding.run.pk), code=error.code)
-
-
-def give_back(holding: Holding) -> bool:
-    """Let a run that could not go on be taken up again from its start.
-
-    Return false where it was tried too often already.
-    """
-    if holding.run.attempt >= settings.CONFIG.run_attempts:
-        return False
-    holding.note("The database failed; it is tried again.")
-    if holding.requeue():
-        ring([holding.run.pk])
-    return True
-
-
 @transaction.atomic
 def cancel(*, run: Run, by: User | None) -> None:
     """End a run; a worker that is on it stops within seconds and publishes nothing.
@@ -420,9 +290,9 @@ def sweep() -> int:
     now = timezone.now()
     worn_out = Run.objects.abandoned().filter(attempt__gte=settings.CONFIG.run_attempts)
     worn_out.update(
-        state=RunState.FAILED, finished_at=now, lease_until=None, error_code="worker_lost",
+        state=RunState.FAILED, finished_at=now, lease_until=None, error_code=WorkerLostError.code,
         error_message="The worker was lost each time this run was tried.",
-        error_hint="Look into the worker's log for what ends it; memory is the usual reason.",
+        error_hint=WorkerLostError.hint,
     )  # fmt: skip
     found = [*_abandoned(now), *_unheard(now)]
     ring(found)
@@ -468,23 +338,16 @@ def _unheard(now: datetime) -> list[UUID]:
 
 
 def ring_next(source: Source | None) -> None:
-    """Ring for the runs that waited for their source to be less busy."""
+    """Ring for the tables that waited for their source to be less busy."""
     if source is None:
         return
-    waiting = Run.objects.filter(source=source, state=RunState.QUEUED).order_by("queued_at")
-    ring(waiting.values_list("pk", flat=True)[: source.concurrency])
+    waiting = Run.objects.filter(source=source, table__isnull=False, state=RunState.QUEUED)
+    ring(waiting.order_by("queued_at").values_list("pk", flat=True)[: source.concurrency])
 
 
 def worker_name() -> str:
     """Return how this worker is named in runs."""
     return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _bounded(log: str) -> str:
-    if len(log) <= LOG_LIMIT:
-        return log
-    half = LOG_LIMIT // 2
-    return f"{log[:half]}\n…\n{log[-half:]}"
 
 
 def _subject(run: Run) -> str:

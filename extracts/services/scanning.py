@@ -19,23 +19,29 @@ from agnes_site.core.storage import Layout
 from catalog import connectors
 from catalog.connectors import QueryMode
 from catalog.models import IncidentKind, Source, Table
-from catalog.services import incidents, registry, secrets, sources
-from extracts.engine import contract, process
+from catalog.services import incidents, registry, sources
+from extracts.engine import contract
 from extracts.models import RunKind, RunState, RunTrigger
-from extracts.services import runs
-from extracts.services.arguments import source_arguments
-from extracts.services.runs import Holding
+from extracts.services import probing, runs
+from extracts.services.holding import Holding
+from extracts.services.ownership import is_foreign
+from extracts.services.probing import Asker, Upstream
 
 FOREIGN_TYPE = "external"
 # Tables that are registered together.
 _AT_ONCE = 25
+# Tables that are named in what is said of those that were left out.
+_TOLD = 5
 
 
-class NameTakenError(ConflictError):
-    """An extract shows tables under names that belong to other sources."""
+class TablesLeftOutError(ConflictError):
+    """An extract lists tables that cannot be registered as they are."""
 
-    code = "table_names_taken"
-    hint = "Rename the tables in the extract, or unregister the other ones."
+    code = "extract_tables_left_out"
+    hint = (
+        "Mend or rename them in the extract; it is looked at again when it is written. A name "
+        "that another source has is free once its table there is unregistered."
+    )
 
 
 def scan() -> list[Source]:
@@ -46,7 +52,7 @@ def scan() -> list[Source]:
     layout: Layout = settings.LAYOUT
     known = {source.slug: source for source in Source.objects.all()}
     changed = []
-    for file in sorted(layout.extracts.glob("*/extract.duckdb")):
+    for file in sorted(layout.extracts.glob(f"*/{contract.EXTRACT_NAME}")):
         name = file.parent.name
         if not slugs.is_slug(name) or file.is_symlink() or file.parent.is_symlink():
             continue
@@ -56,7 +62,7 @@ def scan() -> list[Source]:
             failpoint("scan.source_adopted")
         if source is None:
             continue
-        if not connectors.is_foreign(source.source_type):
+        if not is_foreign(source):
             _look_for_stranger(file, source)
         elif source.scan_state.get("extract") != signature(file.parent):
             runs.request_run(source=source, by=None, trigger=RunTrigger.SCAN)
@@ -69,15 +75,10 @@ def bring_source(holding: Holding) -> None:
     source = holding.run.source
     if source is None:
         raise connectors.UnsupportedCapabilityError("A run of a source needs a source.")
-    if connectors.is_foreign(source.source_type):
+    if is_foreign(source):
         _register_shown(holding, source)
-    tables = source.tables.exclude(query_mode=QueryMode.REMOTE).order_by("name")
-    by = holding.run.requested_by
-    if by is None:
-        runs.request_tables(source, tables, trigger=RunTrigger.SCAN)
-    else:
-        for table in tables:
-            runs.request_run(table=table, by=by, trigger=RunTrigger.SCAN)
+    tables = list(source.tables.exclude(query_mode=QueryMode.REMOTE).order_by("name"))
+    runs.request_runs(tables=tables, by=holding.run.requested_by, trigger=RunTrigger.SCAN)
     holding.note(f"Asked for {human.plural(len(tables), 'table')}.")
     holding.finish(RunState.SUCCEEDED)
 
@@ -85,7 +86,7 @@ def bring_source(holding: Holding) -> None:
 def signature(folder: Path) -> str:
     """Return what changes whenever somebody writes a file of an extract."""
     seen = hashlib.sha256()
-    for file in sorted([folder / "extract.duckdb", *folder.glob("data/**/*.parquet")]):
+    for file in sorted([folder / contract.EXTRACT_NAME, *folder.glob("data/**/*.parquet")]):
         with suppress(FileNotFoundError):
             found = file.lstat()
             named = str(file.relative_to(folder))
@@ -93,22 +94,6 @@ def signature(folder: Path) -> str:
                 repr((named, found.st_size, found.st_mtime_ns, found.st_ino)).encode("utf-8")
             )
     return seen.hexdigest()
-
-
-def discover(source: Source, *, progress: Any) -> list[dict[str, Any]]:
-    """Return the tables that a source offers, as its connector describes them."""
-    config = settings.CONFIG
-    found: list[dict[str, Any]] = process.run(
-        process.Job(
-            function="extracts.connectors.work:discover",
-            arguments=source_arguments(source),
-            secrets=secrets.secrets_of(source),
-            memory_bytes=config.run_memory_bytes,
-            timeout_seconds=config.run_timeout_seconds,
-        ),
-        progress=progress,
-    )
-    return found
 
 
 @transaction.atomic
@@ -120,7 +105,6 @@ def _adopt(folder: Path) -> Source | None:
         return None
     source = sources.add_source(
         slug=folder.name, source_type=FOREIGN_TYPE, config={"folder": str(folder)}, by=None,
-        display_name=folder.name,
     )  # fmt: skip
     audit.record(action="source.found", resource=f"source/{source.slug}")
     return source
@@ -143,24 +127,31 @@ def _register_shown(holding: Holding, source: Source) -> None:
     layout: Layout = settings.LAYOUT
     seen = signature(layout.extracts / source.slug)
     try:
-        specs = discover(source, progress=holding.progress)
+        specs = probing.discover(
+            Upstream.of(source),
+            asker=Asker(progress=holding.progress),
+            patience_seconds=settings.CONFIG.run_timeout_seconds,
+        )
     except AgnesError as error:
         # Not looked at again before somebody writes it again.
         _remember(source, extract=seen)
         incidents.open_incident(about=source, kind=IncidentKind.UNREADABLE, error=error)
         raise
     offered = set(source.scan_state.get("offered", []))
-    new = [spec for spec in specs if spec["source_table"] not in offered]
+    left_out = [(spec["name"], spec["problem"]) for spec in specs if spec["problem"]]
+    usable = [spec for spec in specs if not spec["problem"]]
+    new = [spec for spec in usable if spec["source_table"] not in offered]
     taken: list[str] = []
     for start in range(0, len(new), _AT_ONCE):
         taken += _register(holding, source, new[start : start + _AT_ONCE])
         failpoint("scan.table_registered")
     offered |= {spec["source_table"] for spec in new if spec["name"] not in taken}
     incidents.close_incidents(about=source, kind=IncidentKind.UNREADABLE)
-    if taken:
-        message = f"Names of other sources, left out: {', '.join(taken)}."
-        holding.note(message)
-        incidents.open_incident(about=source, kind=IncidentKind.HELD, error=NameTakenError(message))
+    left_out += [(name, "Another source has a table of this name.") for name in taken]
+    if left_out:
+        refusal = TablesLeftOutError(_told(left_out))
+        holding.note(refusal.message)
+        incidents.open_incident(about=source, kind=IncidentKind.HELD, error=refusal)
     else:
         incidents.close_incidents(about=source, kind=IncidentKind.HELD)
     _remember(source, extract=seen, offered=sorted(offered))
@@ -169,18 +160,29 @@ def _register_shown(holding: Holding, source: Source) -> None:
 @transaction.atomic
 def _register(holding: Holding, source: Source, specs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Register tables of a source; return the names that are taken."""
-    taken = []
-    for spec in specs:
-        found = registry.find_name(spec["name"])
-        if found is None:
-            registry.register_table(
-                source=source, name=spec["name"], by=None, source_table=spec["source_table"],
-                description=spec["description"], query_mode=spec["query_mode"],
-            )  # fmt: skip
-            holding.note(f"Registered {spec['name']}; nobody may read it until it is granted.")
-        elif not _is_shown_as(found.table, source, spec["source_table"]):
-            taken.append(spec["name"])
-    return taken
+    known = registry.find_names([spec["name"] for spec in specs])
+    new = [spec for spec in specs if spec["name"] not in known]
+    registry.register_tables(source=source, tables=[_fields(spec) for spec in new], by=None)
+    for spec in new:
+        holding.note(f"Registered {spec['name']}; nobody may read it until it is granted.")
+    return [
+        spec["name"]
+        for spec in specs
+        if spec["name"] in known
+        and not _is_shown_as(known[spec["name"]].table, source, spec["source_table"])
+    ]
+
+
+def _fields(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: spec[field] for field in ("name", "source_table", "description", "query_mode")}
+
+
+def _told(left_out: Sequence[tuple[str, str]]) -> str:
+    """Return which tables are left out and why, at most some of them by name."""
+    named = [f"{name[: slugs.MAX_LENGTH]!r}: {why}" for name, why in left_out[:_TOLD]]
+    more = [f"And {len(left_out) - _TOLD} more."] if len(left_out) > _TOLD else []
+    count = human.plural(len(left_out), "table")
+    return " ".join([f"The extract lists {count} that cannot be registered.", *named, *more])
 
 
 def _is_shown_as(table: Table, source: Source, shown: str) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -18,7 +19,7 @@ from catalog.models import Source, Table
 from catalog.services import timing
 from catalog.services.timing import Due
 from extracts.engine.process import ChildCrashedError, ChildTimeoutError
-from extracts.models import OPEN_STATES, Run, RunKind, RunTrigger
+from extracts.models import Run, RunKind, RunTrigger
 from extracts.services import runs
 
 # Runs that one look makes; the next look makes the rest.
@@ -35,7 +36,7 @@ def start_due(*, now: datetime) -> list[Run]:
     Safe to call twice at once: a slot has one run, by constraint, and so has a table.
     """
     busy = set(
-        Run.objects.filter(kind=RunKind.EXTRACT, state__in=OPEN_STATES, table__isnull=False)
+        Run.objects.open().filter(kind=RunKind.EXTRACT, table__isnull=False)
         .values_list("table_id", flat=True)
     )  # fmt: skip
     waiting = (due for due in timing.due_tables(now) if due.table_id not in busy)
@@ -87,15 +88,18 @@ def _first_of_each_source(made: Iterable[Run]) -> list[Run]:
     return first
 
 
-def record_success(run: Run) -> None:
-    """Count the schedule of a table from a run that succeeded, whoever asked for it."""
-    if run.table is None:
-        return
-    began = run.started_at or timezone.now()
-    fields = {"last_success_at": began, "retry_at": None, "retries": 0}
-    if run.trigger != RunTrigger.SCHEDULE:
-        fields["slot_at"] = began
-    Table.objects.filter(pk=run.table.pk).update(**fields)
+def record_success(*succeeded: Run) -> None:
+    """Count the schedules of tables from runs that succeeded, whoever asked for them."""
+    tables: dict[tuple[datetime, bool], list[UUID]] = defaultdict(list)
+    for run in succeeded:
+        if run.table_id is not None:
+            is_extra = run.trigger != RunTrigger.SCHEDULE
+            tables[run.started_at or timezone.now(), is_extra].append(run.table_id)
+    for (began, is_extra), found in tables.items():
+        fields = {"last_success_at": began, "retry_at": None, "retries": 0}
+        if is_extra:
+            fields["slot_at"] = began
+        Table.objects.filter(pk__in=found).update(**fields)
 
 
 def record_failure(run: Run, error: AgnesError) -> datetime | None:

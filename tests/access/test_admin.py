@@ -1,37 +1,21 @@
 from datetime import timedelta
 
 import pytest
+from django.db.models.signals import pre_save
 from django.urls import reverse
 from django.utils import timezone
 
 from access.models import ADMIN, EVERYONE, AccessToken, AuditEvent, Grant, Group, Membership, User
 from access.services import audit, grants, groups, tokens
+from tests.admin_pages import do, page_of, text_of
 from tests.factories import GroupFactory, TableFactory, UserFactory
 
 PASSWORD = "seven horses under water"
 NO_ROWS = {"TOTAL_FORMS": "0", "INITIAL_FORMS": "0"}
 
 
-@pytest.fixture
-def pages(client, admin):
-    client.force_login(admin)
-    return client
-
-
 def formset(prefix: str, **fields: str) -> dict[str, str]:
     return {f"{prefix}-{name}": value for name, value in {**NO_ROWS, **fields}.items()}
-
-
-def page_of(obj) -> str:
-    return reverse(f"admin:access_{obj._meta.model_name}_change", args=[obj.pk])
-
-
-def do(obj, name: str) -> str:
-    return reverse(f"admin:access_{obj._meta.model_name}_do", args=[obj.pk, name])
-
-
-def text_of(response) -> str:
-    return response.content.decode()
 
 
 class TestUserPages:
@@ -145,6 +129,32 @@ class TestGroupPages:
         sales.refresh_from_db()
         assert sales.name == "Sellers"
         assert AuditEvent.objects.filter(action="user_group.changed").count() == 1
+
+    def test_refuse_a_name_that_is_taken(self, pages):
+        GroupFactory(name="Sales")
+        finance = GroupFactory(name="Finance")
+
+        form = {"name": "SALES", "description": "", **formset("memberships")}
+        response = pages.post(page_of(finance), form)
+
+        assert "There is a group" in text_of(response)
+        assert Group.objects.get(pk=finance.pk).name == "Finance"
+
+    def test_say_that_somebody_else_was_faster(self, pages):
+        def be_faster(sender, instance, **_) -> None:
+            if instance._state.adding:
+                Group.objects.bulk_create([Group(name=instance.name.upper())])
+
+        pre_save.connect(be_faster, sender=Group)
+        try:
+            form = {"name": "Finance", "description": "", **formset("memberships")}
+            response = pages.post(reverse("admin:access_group_add"), form)
+        finally:
+            pre_save.disconnect(be_faster, sender=Group)
+
+        assert response.status_code == 200
+        assert "There is a group with this name already." in text_of(response)
+        assert not Group.objects.filter(name__iexact="finance").exists()
 
     def test_add_a_member(self, pages, analyst):
         sales = GroupFactory()

@@ -9,6 +9,7 @@ from access.services import grants
 from agnes_site.core.errors import ConflictError
 from catalog.models import IncidentKind, TableVersion
 from catalog.services import incidents
+from tests.admin_pages import text_of
 from tests.factories import GroupFactory, TableFactory, publish, stored_part
 
 HOME = reverse("admin:index")
@@ -20,22 +21,12 @@ class HeldError(ConflictError):
 
 
 @pytest.fixture
-def pages(client, admin):
-    client.force_login(admin)
-    return client
-
-
-@pytest.fixture
 def served(db):
     """A table that is served and granted."""
     table = TableFactory(name="orders")
     publish(table, stored_part(rows=1_234_567, size=323_000_000))
     grants.grant(group=GroupFactory(), resource_type="table", resource_id="orders", by=None)
     return table
-
-
-def text_of(response) -> str:
-    return response.content.decode()
 
 
 class TestSignIn:
@@ -113,6 +104,17 @@ class TestEachList:
         for model in django_admin.site._registry:
             name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
             assert f'href="{reverse(name)}"' in page
+
+
+class TestTheWayToAPage:
+    @pytest.mark.parametrize("page", ["change", "history", "delete"])
+    def test_writes_names_as_they_are(self, pages, served, page):
+        response = pages.get(reverse(f"admin:catalog_table_{page}", args=[served.pk]))
+
+        way = text_of(response).partition("<h1")[2].partition("</h1>")[0]
+        assert "Tables" in way
+        assert "orders" in way
+        assert "Orders" not in way
 
 
 class TestTimes:

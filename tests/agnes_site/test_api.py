@@ -9,12 +9,12 @@ from django.contrib.auth import SESSION_KEY
 from django.db import IntegrityError, OperationalError, transaction
 from django.test import Client, RequestFactory
 
-from access.models import AccessToken, Grant, Membership
+from access.models import AccessToken, Grant, Group, Membership
 from access.services import tokens
 from agnes_site import api as site_api
 from agnes_site.core.errors import LimitExceededError, UpstreamError
 from tests.conftest import ApiClient
-from tests.factories import GroupFactory, SourceFactory, TableFactory
+from tests.factories import GroupFactory, SourceFactory, TableFactory, UserFactory
 
 REGISTER = "/api/admin/register-table"
 
@@ -39,6 +39,12 @@ def _grant_twice() -> None:
     group = GroupFactory()
     for _ in range(2):
         Grant.objects.create(group=group, resource_type="table", resource_id="orders")
+
+
+def _token_twice() -> None:
+    user = UserFactory()
+    for _ in range(2):
+        AccessToken.objects.create(user=user, hash="the same")
 
 
 class TestErrors:
@@ -160,7 +166,7 @@ class TestErrors:
         [
             (lambda: GroupFactory(name="ADMIN"), "There is a group with this name already."),
             (_grant_twice, "The group holds this grant already."),
-            (lambda: Membership.objects.create(), "Somebody else changed this at the same time."),
+            (_token_twice, "Somebody else made the same at the same time."),
         ],
     )
     def test_a_race_that_was_lost_is_409(self, rf: RequestFactory, db, lose, said):
@@ -172,6 +178,40 @@ class TestErrors:
         told = json.loads(response.content)
         assert response.status_code == 409
         assert (told["code"], told["message"]) == ("changed_meanwhile", said)
+
+    def test_what_is_gone_meanwhile_is_409(self, rf: RequestFactory, transactional_db):
+        with pytest.raises(IntegrityError) as caught, transaction.atomic():
+            Membership.objects.create(user=UserFactory(), group=Group(name="gone"))
+
+        response = site_api.api.on_exception(rf.get("/api/x"), caught.value)
+
+        told = json.loads(response.content)
+        assert (response.status_code, told["code"]) == (409, "changed_meanwhile")
+        assert "removed at the same time" in told["message"]
+
+    def test_a_rule_that_is_broken_is_said_in_words(self, rf: RequestFactory, db):
+        with pytest.raises(IntegrityError) as caught, transaction.atomic():
+            TableFactory(source_query="SELECT 1")
+
+        response = site_api.api.on_exception(rf.get("/api/x"), caught.value)
+
+        told = json.loads(response.content)
+        assert (response.status_code, told["code"]) == (422, "rule_broken")
+        assert told["message"] == "Only a materialized table has a source query."
+
+    @pytest.mark.parametrize(
+        "blunder",
+        [lambda: Membership.objects.create(), lambda: SourceFactory(concurrency=0)],
+        ids=["missing", "rule-without-words"],
+    )
+    def test_our_own_mistake_is_nobody_elses(self, rf: RequestFactory, db, blunder):
+        with pytest.raises(IntegrityError) as caught, transaction.atomic():
+            blunder()
+
+        response = site_api.api.on_exception(rf.get("/api/x"), caught.value)
+
+        assert response.status_code == 500
+        assert json.loads(response.content)["code"] == "internal_error"
 
     def test_never_show_what_went_wrong_inside(self, rf: RequestFactory, db):
         request = rf.get("/api/catalog/tables")

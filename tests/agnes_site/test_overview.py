@@ -13,6 +13,7 @@ from agnes_site.web.overview.disk import Disk
 from catalog.models import IncidentKind, Table, TableVersion
 from catalog.services import incidents, lateness
 from extracts.models import Run, RunOutcome, RunState, ScrubRound
+from tests.admin_pages import text_of
 from tests.bench.stock import company
 from tests.factories import (
     GroupFactory,
@@ -41,12 +42,6 @@ def _nothing_counted_before():
 
 
 @pytest.fixture
-def pages(client, admin):
-    client.force_login(admin)
-    return client
-
-
-@pytest.fixture
 def served(db):
     """A table that is served and granted."""
     table = TableFactory(name="orders")
@@ -54,10 +49,6 @@ def served(db):
     grants.grant(group=GroupFactory(), resource_type="table", resource_id="orders", by=None)
     tokens.create(user=UserFactory(), name="laptop", by=None)
     return table
-
-
-def text_of(response) -> str:
-    return response.content.decode()
 
 
 def ended(table, state, *, ago=timedelta(minutes=5)) -> Run:
@@ -346,6 +337,13 @@ class TestWhatHappened:
             audit.record(action="register_table", resource=f"table/t{number}", actor=admin)
 
         assert told() == ["Ada registered 5 tables"]
+
+    def test_says_once_what_several_things_are(self, admin):
+        AuditEvent.objects.all().delete()
+        for name in ("crm", "shop"):
+            audit.record(action="source.create", resource=f"source/{name}", actor=admin)
+
+        assert told() == ["Ada added 2 sources"]
 
     def test_folds_all_that_readers_do(self, db):
         for user in UserFactory.create_batch(3):

@@ -11,12 +11,6 @@ SEARCH = reverse("search")
 
 
 @pytest.fixture
-def pages(client, admin):
-    client.force_login(admin)
-    return client
-
-
-@pytest.fixture
 def orders(db):
     table = TableFactory(name="orders", source=SourceFactory(slug="shop", display_name="The shop"))
     publish(table, columns=[ColumnSpec(name="customer_id", type="BIGINT")])

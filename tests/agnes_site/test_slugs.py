@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import normalize
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,10 +48,50 @@ class TestSlug:
         assert found.lower() not in taken
 
     @given(st.text(max_size=100))
+    def test_of_accents_in_one_piece_or_two_is_the_same(self, name):
+        assert len({slugs.slug(normalize(form, name)) for form in ("NFC", "NFD")}) == 1
+
+    @given(st.lists(st.text("aA1_ é", max_size=8), max_size=20))
+    def test_is_another_one_for_each_of_many(self, names):
+        taken: set[str] = set()
+        for name in names:
+            taken.add(slugs.slug(name, taken=taken).lower())
+
+        assert len(taken) == len(names)
+
+    @given(st.text(max_size=100))
     def test_of_a_slug_is_itself(self, name):
         once = slugs.slug(name)
 
         assert slugs.slug(once) == once
+
+
+@pytest.mark.hostile(16)
+class TestFolded:
+    @given(st.text(max_size=100))
+    def test_is_the_same_for_all_spellings(self, name):
+        small = "".join(c for c in name if c.upper().lower() == c.lower())
+        spellings = [
+            spelled
+            for cased in (small, small.lower(), small.upper())
+            for spelled in (normalize("NFC", cased), normalize("NFD", cased))
+        ]
+
+        assert len({slugs.folded(spelled) for spelled in spellings}) == 1
+
+    @given(st.text(st.characters(codec=None), max_size=50))
+    def test_can_be_stored_and_changes_no_more(self, name):
+        once = slugs.folded(name)
+
+        assert "\0" not in once
+        assert once.encode().decode() == once
+        assert slugs.folded(once) == once
+
+    @given(st.text("aAbB1 _", max_size=8), st.text("aAbB1 _", max_size=8))
+    def test_of_two_names_differs_by_more_than_case(self, one, other):
+        same = one.lower() == other.lower()
+
+        assert (slugs.folded(one) == slugs.folded(other)) is same
 
 
 @pytest.mark.hostile(16)

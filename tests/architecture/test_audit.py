@@ -12,11 +12,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def recorded() -> Iterator[str]:
-    """Yield the action of each ``audit.record(action=…)`` in the code."""
+    """Yield the action of each ``audit.record(action=…)``, or of many at once, in the code."""
     for package in ("access", "catalog", "extracts", "agnes_site"):
         for file in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "record":
+                called = getattr(node.func, "attr", "") if isinstance(node, ast.Call) else ""
+                if called in {"record", "record_each"}:
                     yield from (
                         each.value.value
                         for each in node.keywords

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import tomllib
-from importlib import import_module
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from agnes_site.core.progress import silent
-from catalog import connectors
 from catalog.connectors import ExtractRequest, TableRequest
-from extracts.connectors import work
 from extracts.connectors.external.connector import ExternalConfig, ExternalConnector, ExternalTable
 from extracts.engine.candidate import Candidate
 from tests.architecture.conftest import ROOT
+from tests.third_party import describe
 
 BLOCKS = re.findall(
     r"^```\w+\n# (\S+)\n(.*?)^```$",
@@ -26,13 +25,6 @@ BLOCKS = re.findall(
     re.MULTILINE | re.DOTALL,
 )
 FILES = dict(BLOCKS)
-
-METERS = [{"name": "Hall"}, {"name": "Roof 2"}]
-READINGS = [
-    {"read_at": "2026-01-01T00:00:00+00:00", "kwh": 0.5},
-    {"read_at": "2026-01-01T01:00:00+00:00", "kwh": 0.25},
-    {"read_at": "2026-01-01T02:00:00+00:00", "kwh": 0.75},
-]
 
 
 @pytest.fixture
@@ -42,42 +34,13 @@ def extracts(tmp_path: Path) -> Path:
     program.write_text(FILES["leave_extract.py"], encoding="utf-8")
     folder = tmp_path / "extracts"
     for _ in range(2):  # it can be repeated
-        subprocess.run([sys.executable, program, folder], check=True, cwd=tmp_path)
+        subprocess.run(
+            [sys.executable, program, folder],
+            check=True,
+            cwd=tmp_path,
+            env={"TZ": "Pacific/Kiritimati"},
+        )
     return folder
-
-
-@pytest.fixture
-def installed(tmp_path: Path, monkeypatch) -> None:
-    """The package of the page, installed."""
-    package = tmp_path / "agnes_meters"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "connector.py").write_text(FILES["agnes_meters/connector.py"], encoding="utf-8")
-    project = tomllib.loads(FILES["agnes-meters/pyproject.toml"])["project"]
-    described = tmp_path / f"{package.name}-{project['version']}.dist-info"
-    described.mkdir()
-    (described / "METADATA").write_text(f"Name: {project['name']}\nVersion: 1.0.0\n")
-    points = project["entry-points"]["agnes.connectors"].items()
-    (described / "entry_points.txt").write_text(
-        "[agnes.connectors]\n" + "".join(f"{name} = {value}\n" for name, value in points)
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    connectors.installed.cache_clear()
-    yield
-    connectors.installed.cache_clear()
-    for name in [name for name in sys.modules if name.startswith("agnes_meters")]:
-        del sys.modules[name]
-
-
-@pytest.fixture
-def service(httpserver):
-    """The service that the page speaks of."""
-    httpserver.expect_request("/meters").respond_with_json(METERS)
-    for page, rows in enumerate([READINGS[:2], READINGS[2:], []], start=1):
-        httpserver.expect_request(
-            "/meters/Hall", query_string={"page": str(page), "size": "2"}
-        ).respond_with_json(rows)
-    return httpserver
 
 
 class TestProgramThatLeavesAnExtract:
@@ -87,6 +50,12 @@ class TestProgramThatLeavesAnExtract:
         (table,) = ExternalConnector().discover(config, {})
 
         assert (table.name, table.rows, table.description) == ("orders", 1000, "One row an order.")
+
+    def test_says_in_utc_when_it_was_made(self, extracts):
+        with duckdb.connect(str(extracts / "shop_export" / "extract.duckdb")) as connection:
+            (made,) = connection.execute("SELECT extracted_at FROM _meta").fetchone()
+
+        assert abs(datetime.now(UTC) - made.replace(tzinfo=UTC)) < timedelta(minutes=30)
 
     def test_is_brought_byte_by_byte(self, extracts, tmp_path):
         folder = extracts / "shop_export"
@@ -100,55 +69,25 @@ class TestProgramThatLeavesAnExtract:
         assert part.path.read_bytes() == (folder / "data" / "orders.parquet").read_bytes()
 
 
-@pytest.mark.usefixtures("installed")
-class TestConnectorOfTheReader:
-    def test_is_found_by_its_entry_point(self):
-        assert connectors.get("meters").display_name == "Meters"
+class TestPackageOfTheReader:
+    def test_passes_the_tests_of_the_page_where_it_is_installed(self, tmp_path):
+        project = tomllib.loads(FILES["agnes-meters/pyproject.toml"])["project"]
+        for name in FILES:
+            if name.endswith(".py") and "/" in name:
+                place = tmp_path / "agnes-meters" / name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_text(FILES[name], encoding="utf-8")
+        packages = tmp_path / "agnes-meters"
+        describe(packages, project["name"], project["entry-points"]["agnes.connectors"])
 
-    def test_tests_the_connection(self, service):
-        answer = work.test(
-            {"source_type": "meters", "config": {"url": service.url_for("")}, "secrets": {}}, silent
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
+            cwd=packages,
+            env={"PYTHONPATH": os.pathsep.join([str(packages), str(ROOT)]), "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
-        assert answer["message"] == "The service lists 2 meters."
-
-    def test_finds_tables(self, service):
-        found = work.discover(
-            {"source_type": "meters", "config": {"url": service.url_for("")}, "secrets": {}}, silent
-        )
-
-        assert [spec["name"] for spec in found] == ["Hall", "roof_2"]
-
-    def test_brings_a_table_that_publish_accepts(self, service, tmp_path):
-        answer = work.extract(arguments(service.url_for(""), tmp_path), silent)
-
-        (part,) = answer["parts"]
-        rows = duckdb.sql(f"SELECT kwh FROM '{part['path']}' ORDER BY read_at").fetchall()
-        assert rows == [(0.5,), (0.25,), (0.75,)]
-
-    def test_says_when_the_service_fails(self, httpserver, tmp_path):
-        httpserver.expect_request("/meters/Hall").respond_with_data("busy", status=503)
-
-        with pytest.raises(import_module("agnes_meters.connector").UpstreamError, match="503"):
-            work.extract(arguments(httpserver.url_for(""), tmp_path), silent)
-
-    def test_passes_the_test_of_the_page(self, service, tmp_path):
-        written = FILES["tests/test_connector.py"]
-        names: dict[str, object] = {}
-        exec(compile(written, "test_connector.py", "exec"), names)
-
-        names["test_brings_all_readings"](tmp_path / "candidate", service.url_for(""))
-
-
-def arguments(url: str, folder: Path) -> dict[str, object]:
-    return {
-        "source_type": "meters", "config": {"url": url}, "secrets": {}, "state": {},
-        "folder": str(folder / "candidate"), "runs_sql": False, "drift_policy": "evolve",
-        "mode": "full", "current_parts": [], "combined_max_bytes": 0,
-        "table": {
-            "name": "hall", "bucket": "", "source_table": "Hall", "source_query": "",
-            "primary_key": ["read_at"], "options": {"page_size": 2}, "known_columns": [],
-            "incremental_column": "", "incremental_window_days": None,
-            "max_history_days": None,
-        },
-    }  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        assert " passed" in done.stdout

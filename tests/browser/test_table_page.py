@@ -95,6 +95,27 @@ class TestExtract:
         assert Run.objects.get(table=table).state == RunState.CANCELLED
         assert complaints == []
 
+    def test_keeps_what_was_said_when_the_page_was_being_renewed(self, opened, table, complaints):
+        page = opened()
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name="Extract now").click()
+        cancel = page.get_by_role("button", name="Cancel")
+        expect(cancel).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        late = []
+        page.route(re.compile("/part/facts/"), lambda route: late.append(route))
+        page.evaluate("document.body.dispatchEvent(new Event('ag-changed', {bubbles: true}))")
+
+        cancel.click()
+        expect(page.get_by_text("The run is cancelled")).to_be_visible()
+        with page.expect_response(re.compile("/part/facts/")):
+            late[0].continue_()
+        page.unroute_all()
+        page.wait_for_load_state("networkidle")
+
+        expect(page.get_by_text("The run is cancelled")).to_be_visible()
+        assert complaints == []
+
     @pytest.fixture(autouse=True)
     def ended(self, table, admin_page):
         """Let no stream outlive its test."""

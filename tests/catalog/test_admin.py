@@ -1,13 +1,14 @@
 import pytest
 from django.urls import reverse
 
-from access.models import ADMIN, EVERYONE, AuditEvent, Group
+from access.models import EVERYONE, AuditEvent, Group
 from access.services import grants
 from agnes_site.core.errors import ConflictError
 from catalog.connectors import ColumnSpec
 from catalog.models import Folder, Incident, IncidentKind, Source, Table
 from catalog.models.table import DescriptionSource
 from catalog.services import incidents, versions
+from tests.admin_pages import do, list_of, page_of, text_of
 from tests.factories import (
     GroupFactory,
     SourceFactory,
@@ -21,28 +22,6 @@ from tests.factories import (
 class HeldError(ConflictError):
     code = "held_in_a_test"
     hint = "Mend the file."
-
-
-@pytest.fixture
-def pages(client, admin):
-    client.force_login(admin)
-    return client
-
-
-def page_of(obj) -> str:
-    return reverse(f"admin:catalog_{obj._meta.model_name}_change", args=[obj.pk])
-
-
-def do(obj, name: str) -> str:
-    return reverse(f"admin:catalog_{obj._meta.model_name}_do", args=[obj.pk, name])
-
-
-def list_of(model: str) -> str:
-    return reverse(f"admin:catalog_{model}_changelist")
-
-
-def text_of(response) -> str:
-    return response.content.decode()
 
 
 def held(about, message="Page 3 is damaged.") -> Incident:
@@ -83,7 +62,7 @@ class TestSourcePages:
         )
 
         source = Source.objects.get()
-        assert response.url == f"{list_of('source')}{source.pk}/do/find/", "the next step"
+        assert response.url == f"{list_of(Source)}{source.pk}/do/find/", "the next step"
         assert source.config["folder"] == str(tmp_path)
         assert (source.schedule, source.concurrency) == ("every 6h", 3)
         assert AuditEvent.objects.filter(action="source.create").exists()
@@ -145,7 +124,7 @@ class TestSourcePages:
         assert not Source.objects.get().is_paused
 
     def test_say_on_an_empty_list_what_to_do(self, pages):
-        response = pages.get(list_of("source"))
+        response = pages.get(list_of(Source))
 
         assert "Add a source" in text_of(response)
         assert reverse("admin:catalog_source_add") in text_of(response)
@@ -156,7 +135,7 @@ class TestSourcePages:
             held(source)
 
         with django_assert_max_num_queries(15):
-            response = pages.get(list_of("source"))
+            response = pages.get(list_of(Source))
 
         assert text_of(response).count("1 incident") == 100
 
@@ -180,7 +159,7 @@ class TestTableList:
             held(table)
 
         with django_assert_max_num_queries(15):
-            response = pages.get(list_of("table"))
+            response = pages.get(list_of(Table))
 
         assert text_of(response).count("1,234,567") == 100
         assert text_of(response).count("323\u00a0MB") == 100
@@ -197,7 +176,7 @@ class TestTableList:
         held(TableFactory(name="refunds"))
         Table.objects.filter(pk=TableFactory(name="bills").pk).update(is_pinned=True)
 
-        response = pages.get(list_of("table"), {"state": state})
+        response = pages.get(list_of(Table), {"state": state})
 
         names = [table.name for table in response.context["cl"].result_list]
         assert shown in names
@@ -209,14 +188,14 @@ class TestTableList:
         table.names.create(name="Sales Orders", is_alias=True)
         TableFactory(name="invoices")
 
-        response = pages.get(list_of("table"), {"q": "sales ord"})
+        response = pages.get(list_of(Table), {"q": "sales ord"})
 
         assert [found.name for found in response.context["cl"].result_list] == ["orders"]
 
     def test_says_when_nothing_matches(self, pages):
         TableFactory()
 
-        response = pages.get(list_of("table"), {"q": "nothing like it"})
+        response = pages.get(list_of(Table), {"q": "nothing like it"})
 
         assert "Nothing matches" in text_of(response)
 
@@ -293,6 +272,8 @@ class TestTablePages:
         for name in ("query_mode", "source_query", "sync_strategy", "incremental_column"):
             assert f'name="{name}"' not in files
             assert f'name="{name}"' in sqlite
+        assert 'value="incremental"' in sqlite
+        assert 'value="partitioned"' not in sqlite
 
     def test_describe_a_column(self, pages):
         table = TableFactory(name="orders")
@@ -330,24 +311,6 @@ class TestTablePages:
         assert response.status_code == 200
         assert "version" in str(next(iter(response.context["messages"])))
         assert not Table.objects.get().is_pinned
-
-    def test_waive_an_incident(self, pages, admin):
-        table = TableFactory()
-        incident = held(table)
-
-        pages.post(do(table, "waive"), {"incident": str(incident.pk)})
-
-        incident.refresh_from_db()
-        assert incident.waived_by == admin
-
-    def test_cannot_waive_the_incident_of_another_table(self, pages):
-        incident = held(TableFactory())
-
-        response = pages.post(do(TableFactory(), "waive"), {"incident": str(incident.pk)})
-
-        incident.refresh_from_db()
-        assert response.status_code == 404
-        assert incident.closed_at is None
 
     def test_count_each_reader_once(self, pages, analyst, grant):
         table = TableFactory(name="orders")
@@ -404,65 +367,8 @@ class TestTablePages:
             pages.get(page_of(table))
 
 
-class TestFolderPages:
-    def test_add_change_and_remove_a_folder(self, pages):
-        pages.post(
-            reverse("admin:catalog_folder_add"),
-            {"slug": "finance", "display_name": "", "description": ""},
-        )
-        folder = Folder.objects.get()
-        pages.post(page_of(folder), {"display_name": "Finance", "description": "Money"})
-        changed = Folder.objects.get()
-        grants.grant(group=GroupFactory(), resource_type="folder", resource_id="finance", by=None)
-        pages.post(reverse("admin:catalog_folder_delete", args=[folder.pk]), {"post": "yes"})
-
-        assert changed.display_name == "Finance"
-        assert not Folder.objects.exists()
-        assert AuditEvent.objects.filter(action="resource_grant.deleted").exists()
-
-    def test_move_stamps_when_a_folder_goes(self, pages):
-        folder = Folder.objects.create(slug="finance")
-        TableFactory(folder=folder)
-        stamp = Group.objects.get(name=ADMIN).stamp
-
-        pages.post(reverse("admin:catalog_folder_delete", args=[folder.pk]), {"post": "yes"})
-
-        assert Group.objects.get(name=ADMIN).stamp != stamp
-
-
-class TestIncidentPages:
-    def test_waive_several(self, pages, admin):
-        found = [held(TableFactory()), held(TableFactory())]
-
-        over = held(TableFactory())
-        incidents.waive(incident=over, by=None)
-        chosen = [*found, over]
-
-        asked = pages.post(
-            list_of("incident"),
-            {"action": "waive", "_selected_action": [str(each.pk) for each in chosen]},
-        )
-        pages.post(
-            reverse("admin:catalog_incident_bulk", args=["waive"]),
-            {"chosen": ",".join(each.pk.hex for each in chosen), "apply": "yes"},
-        )
-
-        assert "2 incidents: what will happen" in text_of(asked)
-        assert "It is over already." in text_of(asked)
-        assert Incident.objects.filter(waived_by=admin).count() == 2
-
-    def test_list_a_hundred_in_few_queries(self, pages, django_assert_max_num_queries):
-        for table in TableFactory.create_batch(100):
-            held(table)
-
-        with django_assert_max_num_queries(15):
-            response = pages.get(list_of("incident"))
-
-        assert text_of(response).count("Page 3 is damaged.") == 100
-
-
 class TestEachPage:
-    @pytest.mark.parametrize("model", ["source", "table", "folder", "incident"])
+    @pytest.mark.parametrize("model", [Source, Table, Folder, Incident])
     def test_is_for_administrators_only(self, client, analyst, model):
         client.force_login(analyst)
 

@@ -1,6 +1,5 @@
 """What is done to many tables at once: shown first, then done by the services."""
 
-import pytest
 from django.urls import reverse
 
 from access.models import AuditEvent, Grant
@@ -9,15 +8,10 @@ from agnes_site.core.admin import bulk
 from catalog.connectors import QueryMode
 from catalog.models import Folder, Table
 from extracts.models import Run
+from tests.admin_pages import text_of
 from tests.factories import GroupFactory, SourceFactory, TableFactory, UserFactory, publish
 
 LIST = "admin:catalog_table_changelist"
-
-
-@pytest.fixture
-def pages(client, admin):
-    client.force_login(admin)
-    return client
 
 
 def choose(pages, action: str, tables, **query):
@@ -34,10 +28,6 @@ def apply(pages, action: str, tables, **values):
 def look(pages, action: str, tables, **values):
     form = {"chosen": ",".join(table.pk.hex for table in tables), **values}
     return pages.post(reverse("admin:catalog_table_bulk", args=[action]), form)
-
-
-def text_of(response) -> str:
-    return response.content.decode()
 
 
 def messages_of(response) -> str:

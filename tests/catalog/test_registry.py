@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from access.models import AuditEvent, Group
 from catalog.models import Folder, Source, Table, TableName
@@ -41,6 +44,53 @@ class TestRace:
             register("orders")
 
         assert not Table.objects.filter(name="orders").exists()
+
+
+class TestTogether:
+    def test_tables_are_registered_as_each_alone_would_be(self, register, admin):
+        register("taken")
+        named = ["orders", "Orders of 2024", "Orders-of-2024", "Täken!"]
+
+        made = registry.register_tables(
+            source=Source.objects.get(), tables=[{"name": name} for name in named], by=admin
+        )
+
+        assert [table.name for table in made] == [
+            "orders", "orders_of_2024", "orders_of_2024_2", "taken_2",
+        ]  # fmt: skip
+        assert _names(made[1]) == {"orders_of_2024": False, "Orders of 2024": True}
+        told = AuditEvent.objects.filter(action="register_table", actor=admin)
+        assert {event.resource for event in told} == {f"table/{table.name}" for table in made}
+
+    @pytest.mark.parametrize(
+        ("refused", "error"),
+        [
+            ({"name": "orders"}, registry.TableExistsError),
+            ({"name": "Items"}, registry.TableExistsError),
+            ({"name": " "}, registry.TableInvalidError),
+            ({"name": "people", "source_query": "SELECT 1"}, registry.TableInvalidError),
+        ],
+    )
+    def test_one_that_is_refused_keeps_all_out(self, register, refused, error):
+        register("orders")
+
+        with pytest.raises(error):
+            registry.register_tables(
+                source=Source.objects.get(), tables=[{"name": "items"}, refused], by=None
+            )
+
+        assert [table.name for table in Table.objects.all()] == ["orders"]
+
+    def test_cost_the_database_no_more_when_they_are_many(self, register):
+        source = register("orders").source
+
+        def cost(names: list[str]) -> int:
+            with CaptureQueriesContext(connection) as statements:
+                given = [{"name": name} for name in names]
+                registry.register_tables(source=source, tables=given, by=None)
+            return len(statements)
+
+        assert cost([f"many_{number}" for number in range(20)]) == cost(["one", "two"])
 
 
 @pytest.mark.hostile(16)
@@ -90,6 +140,27 @@ class TestNames:
 
         assert (len(table.name), table.name[-2:]) == (64, "_2")
 
+    @pytest.mark.parametrize("written", ["Zákazníci", "가격 표", "Å", "ệ"])
+    def test_with_accents_in_one_piece_or_two_are_one(self, register, written):
+        one, two = (unicodedata.normalize(form, written) for form in ("NFC", "NFD"))
+        table = register(two)
+
+        with pytest.raises(registry.TableExistsError):
+            register(one)
+
+        assert registry.find_table(one) == registry.find_table(two.upper()) == table
+        assert _names(table) == {table.name: False, one: True}
+        with pytest.raises(IntegrityError), transaction.atomic():
+            TableName.objects.create(table=register("other"), name=one.upper())
+
+    @pytest.mark.parametrize("written", ["a\0b", "a\ud800b"])
+    def test_that_no_database_takes_are_kept_as_text(self, register, written):
+        table = register(written)
+
+        assert registry.find_table(written) == table
+        with pytest.raises(registry.TableNotFoundError):
+            registry.find_table(f"other {written}")
+
     def test_longer_than_an_alias_can_be_still_make_a_table(self, register):
         table = register("long name " * 40)
 
@@ -112,7 +183,7 @@ class TestNames:
 class TestFindTable:
     def test_costs_the_same_at_any_size(self, register):
         register("orders")
-        found = Table.objects.filter(names__name__lower="orders").order_by()
+        found = Table.objects.filter(names__folded="orders").order_by()
 
         assert "SCAN" not in found.explain() or connection.vendor != "sqlite"
 
@@ -151,6 +222,16 @@ class TestFolders:
 
         assert first.folder == second.folder == Folder.objects.get()
         assert first.folder.display_name == "Sales 1"
+
+    @pytest.mark.hostile(16)
+    @pytest.mark.parametrize("written", ["Sales 1", "Prodej šatů", "가격 표"])
+    def test_are_found_again_by_their_names(self, register, written):
+        one, two = (unicodedata.normalize(form, written) for form in ("NFC", "NFD"))
+
+        first, second = register("orders", folder=one), register("lines", folder=two.upper())
+
+        assert first.folder == second.folder
+        assert register("other", folder=f"{written}!").folder != first.folder
 
     def test_that_are_made_are_in_the_audit(self, register, admin):
         register("orders", folder="Sales", by=admin)

@@ -73,6 +73,12 @@ class TestAddingASource:
         assert "Type it, or name the variable that holds it." in page
         assert not Source.objects.filter(slug="vault").exists()
 
+    def test_marks_a_secret_as_needed_and_lets_the_browser_send_a_variable(self, add):
+        page = add().context["adminform"].form["secret_password"]
+
+        assert page.field.required
+        assert "required" not in str(page)
+
     def test_takes_a_variable_instead(self, add, monkeypatch):
         monkeypatch.setenv("AGNES_SOURCE_VAULT", "from outside")
 

@@ -68,6 +68,16 @@ class TestFormFields:
         assert found["setting_port"].initial == 5432
         assert found["setting_schemas"].initial == ["a", "b"]
 
+    def test_keep_a_title_as_it_was_written(self):
+        class Address(Settings):
+            url: str = Field(title="URL of the API")
+            ca_file: str = ""
+
+        found = settings_form.form_fields(Address, {})
+
+        assert found["setting_url"].label == "URL of the API"
+        assert found["setting_ca_file"].label == "Ca file"
+
 
 class TestCheck:
     def test_returns_what_differs_from_the_defaults(self):

@@ -5,15 +5,10 @@ from django.urls import reverse
 
 from access.models import AuditEvent
 from catalog.models import Source, Table
+from tests.admin_pages import page_of
 from tests.factories import SourceFactory, TableFactory, publish
 
 JSON = {"Accept": "application/json"}
-
-
-@pytest.fixture
-def pages(client, admin):
-    client.force_login(admin)
-    return client
 
 
 @pytest.fixture
@@ -23,10 +18,6 @@ def source(tmp_path):
 
 def add_url(source_type="files") -> str:
     return f"{reverse('admin:catalog_source_add')}?source_type={source_type}"
-
-
-def page_of(source) -> str:
-    return reverse("admin:catalog_source_change", args=[source.pk])
 
 
 def filled(**fields) -> dict[str, str]:
@@ -46,7 +37,7 @@ class TestForm:
 
         assert response.status_code == 422
         assert response.json() == {
-            "errors": {"setting_folder": ["Give the whole path of the folder, beginning with /."]}
+            "errors": {"setting_folder": ["Give the whole path, beginning with /."]}
         }
 
     def test_tells_a_script_that_a_name_is_taken(self, pages, source, tmp_path):

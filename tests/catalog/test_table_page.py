@@ -10,25 +10,8 @@ from catalog.models import Folder, Incident, IncidentKind
 from catalog.models.table import DescriptionSource
 from catalog.services.differences import compare_schemas
 from extracts.models import Run, RunState
+from tests.admin_pages import do, part_of, text_of
 from tests.factories import GroupFactory, SourceFactory, TableFactory, publish, stored_part
-
-
-@pytest.fixture
-def pages(client, admin):
-    client.force_login(admin)
-    return client
-
-
-def part_of(table, name: str) -> str:
-    return reverse("admin:catalog_table_part", args=[table.pk, name])
-
-
-def do(obj, name: str) -> str:
-    return reverse(f"admin:catalog_{obj._meta.model_name}_do", args=[obj.pk, name])
-
-
-def text_of(response) -> str:
-    return response.content.decode()
 
 
 def column(name: str, kind: str = "BIGINT", **more) -> dict:

@@ -15,12 +15,6 @@ from tests.factories import SourceFactory, TableFactory
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
-@pytest.fixture
-def pages(client, admin):
-    client.force_login(admin)
-    return client
-
-
 @pytest.fixture(autouse=True)
 def _clock():
     with time_machine.travel(NOW, tick=False):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
+from agnes_site.core import storage
 from catalog.models import Incident, Source, Table
 from catalog.services import registry, sources, versions
 from extracts.engine import process
 from extracts.models import Run, RunKind, RunState
-from extracts.services import bringing, extraction, runs
+from extracts.services import bringing, extraction, holding, runs
 from tests.factories import SourceFactory, TableFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,6 +27,13 @@ def _no_worker(monkeypatch, layout):
     """There is no worker: these tests do the runs themselves."""
     monkeypatch.setattr(runs.current_app, "send_task", lambda *args, **kwargs: None)
     monkeypatch.setattr(bringing, "_PATIENCE_SECONDS", 600)
+
+
+@pytest.fixture
+def _at_leisure(monkeypatch):
+    """However slow the machine is, what is brought is published at the end."""
+    monkeypatch.setattr(bringing, "_WAITING_SECONDS", 600)
+    monkeypatch.setattr(holding, "_PAUSE_SECONDS", 600)
 
 
 @pytest.fixture
@@ -57,6 +69,29 @@ def _do(first: Run) -> None:
     extraction.execute(claimed, *runs.claim_along(claimed))
 
 
+def _statements(source: Source, *, tables: int) -> int:
+    """Return how many statements it takes to bring that many new tables."""
+    count = source.tables.count()
+    names = [f"table_{number}" for number in range(count, count + tables)]
+    for name in names:
+        Path(source.config["folder"], f"{name}.csv").write_text(f"id\n{name}\n")
+    return _statements_of(
+        [
+            registry.register_table(source=source, name=name, source_table=f"{name}.csv", by=None)
+            for name in names
+        ]
+    )
+
+
+def _statements_of(tables: Iterable[Table]) -> int:
+    asked = _ask(*tables)
+    with CaptureQueriesContext(connection) as statements:
+        _do(asked[0])
+    assert set(_states(asked)) == {RunState.SUCCEEDED}
+    Run.objects.open().delete()
+    return len(statements)
+
+
 def _states(asked: list[Run]) -> list[str]:
     found = Run.objects.in_bulk([run.pk for run in asked])
     return [found[run.pk].state for run in asked]
@@ -66,7 +101,9 @@ class TestTogether:
     def test_are_brought_by_one_child_and_published(self, tables, monkeypatch):
         jobs = []
         monkeypatch.setattr(
-            process, "_connect", lambda connect=process._connect: (jobs.append(1), connect())[1]
+            process,
+            "connected_child",
+            lambda connect=process.connected_child: (jobs.append(1), connect())[1],
         )
         sound = [table for name, table in tables.items() if name != "lost"]
         asked = _ask(*sound)
@@ -119,6 +156,35 @@ class TestTogether:
             assert (run.attempt, run.worker, run.lease_until) == (0, "", None)
             _do(run)
         assert _states(asked) == ["succeeded"] * 3
+
+    def test_one_whose_file_the_disk_refuses_keeps_no_other_back(self, tables, monkeypatch):
+        sound = [table for name, table in tables.items() if name != "lost"]
+        asked = _ask(*sound)
+
+        def fsync(path: Path, really=storage.fsync_file) -> None:
+            if path.suffix == ".parquet" and pq.read_metadata(path).num_rows == 3:
+                raise OSError(errno.EIO, "Input/output error", str(path))
+            really(path)
+
+        monkeypatch.setattr(storage, "fsync_file", fsync)
+        Path(sound[1].source.config["folder"], "orders.csv").write_text("id\n1\n2\n3\n")
+
+        _do(asked[0])
+
+        states = dict(zip([table.name for table in sound], _states(asked), strict=True))
+        assert states == {"customers": "succeeded", "orders": "failed", "items": "succeeded"}
+        assert not Table.objects.get(name="orders").versions.exists()
+
+    @pytest.mark.usefixtures("_at_leisure")
+    def test_cost_the_database_no_more_when_they_are_many(self, source):
+        assert _statements(source, tables=7) == _statements(source, tables=2)
+
+    @pytest.mark.usefixtures("_at_leisure")
+    def test_unchanged_ones_cost_the_database_no_more_when_they_are_many(self, source):
+        _statements(source, tables=9)
+        few = list(source.tables.all()[:2])
+
+        assert _statements_of(source.tables.all()) == _statements_of(few)
 
     def test_leave_nothing_in_the_staging_folder(self, tables, layout):
         asked = _ask(*tables.values())

@@ -116,6 +116,7 @@ class TestRunOfATable:
         run.refresh_from_db()
         assert (run.state, _published(table)) == (RunState.SUCCEEDED, [1])
 
+    @pytest.mark.hostile(55)
     def test_that_is_rolled_back_leaves_it_alone(self, table, folder, meanwhile):
         _do(_ask(table))
         (folder / "orders.csv").write_text("id\n1\n2\n")

@@ -15,6 +15,7 @@ from catalog.models import Table
 from catalog.services import retention, timing
 from extracts.models import Lease, Run, RunState
 from extracts.services import extraction, runs, scheduling
+from extracts.services.holding import hold
 from extracts.services.leases import lease
 from tests.factories import SourceFactory, TableFactory
 
@@ -35,6 +36,7 @@ def orders(layout, db, tmp_path) -> Table:
     return TableFactory(name="orders", source=SourceFactory(config={"folder": str(tmp_path)}))
 
 
+@pytest.mark.hostile(51)
 @pytest.mark.parametrize("jump", JUMPS)
 class TestClockThatJumps:
     def test_leaves_no_run_to_a_worker_that_is_gone(self, orders, clock, jump):
@@ -87,7 +89,7 @@ class TestScheduleOfAClockThatWasAhead:
         table = TableFactory(sync_schedule=schedule)
         clock.move_to(START + YEAR)
         (run,) = scheduling.start_due(now=timezone.now())
-        with runs.hold(runs.claim(run.pk, worker="test")) as (holding,):
+        with hold(runs.claim(run.pk, worker="test")) as (holding,):
             holding.finish(RunState.SUCCEEDED)
         scheduling.record_success(Run.objects.get(pk=run.pk))
         clock.move_to(START)

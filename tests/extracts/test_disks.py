@@ -11,7 +11,7 @@ import pytest
 
 from agnes_site.core.storage import Layout
 from catalog.models import Table
-from extracts.engine import process
+from extracts.engine import warm
 from extracts.models import Run, RunKind, RunState
 from extracts.services import extraction, runs
 from tests.disks import PAGE, Disk, mounted
@@ -173,7 +173,7 @@ class TestQuota:
 @contextmanager
 def limited_files(limit: int) -> Iterator[None]:
     """Let no process that works for the server write a file of more than ``limit`` bytes."""
-    zygote = process._zygote.process.pid
+    zygote = warm._zygote.process.pid
     before = resource.prlimit(zygote, resource.RLIMIT_FSIZE)
     resource.prlimit(zygote, resource.RLIMIT_FSIZE, (limit, before[1]))
     try:

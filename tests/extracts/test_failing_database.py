@@ -38,6 +38,7 @@ def deadlock_at(statement: str):
 
 # With transactions of its own: a connection that failed is closed.
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.hostile(51)
 class TestDeadlockInAPublish:
     def test_is_tried_again(self, orders):
         run, _ = runs.request_run(table=orders, by=None)

@@ -76,6 +76,35 @@ class TestFirstRows:
         assert (len(found.columns), found.total_columns) == (previewing.COLUMNS, 300)
 
 
+@pytest.fixture
+def odd_times(layout, db):
+    """A table of times for which Python has no type."""
+    days = pa.array([5_000_000, 0, None], pa.date32())
+    moments = pa.array([1, 2, None], pa.timestamp("ns"))
+    inner = pa.array([[1], [2], None], pa.list_(pa.timestamp("ns")))
+    content = parquet_bytes(pa.table({"day": days, "moment": moments, "inner": inner}))
+    table = TableFactory()
+    columns = [ColumnSpec(name=name, type="VARCHAR") for name in ("day", "moment", "inner")]
+    publish(table, stored_file(layout, content, rows=3), columns=columns)
+    return table
+
+
+class TestTimesThatPythonHasNot:
+    def test_are_in_the_first_rows(self, odd_times):
+        assert previewing.first_rows(odd_times.current_version).rows == [
+            ["15659-07-15", "1970-01-01 00:00:00.000000001", "(cannot be shown)"],
+            ["1970-01-01", "1970-01-01 00:00:00.000000002", "(cannot be shown)"],
+            [None, None, None],
+        ]
+
+    def test_are_bounds(self, odd_times):
+        found = previewing.figures(odd_times)
+
+        assert (found["day"].low, found["day"].high) == ("1970-01-01", "15659-07-15")
+        assert found["moment"].high == "1970-01-01 00:00:00.000000002"
+        assert found["moment"].nulls == 1
+
+
 class TestFigures:
     def test_tell_what_is_missing_and_the_bounds(self, table):
         found = previewing.figures(table)

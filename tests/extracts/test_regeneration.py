@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import duckdb
 import pyarrow as pa
 import pytest
 
 from agnes_site.core.progress import silent
+from catalog.models import Source
 from extracts.engine import orchestrator
-from extracts.services import regeneration
+from extracts.models import Run, RunKind
+from extracts.services import regeneration, scanning
 from tests.factories import SourceFactory, TableFactory, parquet_bytes, publish, stored_file
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +48,31 @@ class TestRebuild:
         for slug in (good, also_good):
             assert (layout.extracts / slug / "extract.duckdb").exists()
         assert _shown(layout) == 3
+
+    def test_writes_nothing_where_nobody_says_any_more_who_does(self, layout):
+        source = SourceFactory(slug="shop", source_type="of_a_package_that_is_gone")
+        TableFactory(source=source)
+        theirs = layout.extracts / "shop" / "extract.duckdb"
+        theirs.parent.mkdir()
+        theirs.write_bytes(b"theirs")
+
+        failed = regeneration.rebuild(silent)
+        scanning.scan()
+
+        assert failed == []
+        assert [path.name for path in theirs.parent.iterdir()] == ["extract.duckdb"]
+        assert theirs.read_bytes() == b"theirs"
+        assert Run.objects.get(source=source).kind == RunKind.EXTRACT
+
+    def test_renews_what_we_wrote_though_its_connector_is_gone(self, served, layout):
+        (slug,) = served(1)
+        regeneration.rebuild(silent)
+        Source.objects.update(source_type="of_a_package_that_is_gone", stamp=uuid4())
+        (layout.extracts / slug / "extract.duckdb").unlink()
+
+        assert regeneration.rebuild(silent) == []
+
+        assert (layout.extracts / slug / "extract.duckdb").exists()
 
     def test_asks_the_database_as_often_for_many_as_for_two(
         self, served, django_assert_max_num_queries

@@ -6,12 +6,14 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from access.models import AuditEvent
 from extracts.models import Run, RunOutcome, RunState
-from extracts.services import extraction, publication, rejected, runs
+from extracts.services import extraction, finishing, publication, rejected, runs
+from extracts.services.holding import hold
 from tests.factories import SourceFactory, TableFactory
 
 HOSTILE = "<script>alert(1)</script>"
@@ -86,6 +88,18 @@ class TestRunThatSetsRowsAside:
         run.refresh_from_db()
         assert (run.state, run.rows, run.rejected_rows) == (RunState.SUCCEEDED, 2, 2)
         assert len(rejected.first_rows(run, limit=9)) == 2
+
+    def test_loses_none_when_the_next_attempt_finds_nothing_new(self, table, folder, monkeypatch):
+        extracted(table)
+        (folder / "orders.csv").write_text("id,amount\n1,10\nanother\n4,40\n")
+        run = ended_after(table, monkeypatch)
+
+        with hold(runs.claim(run.pk, worker="another")) as holdings, transaction.atomic():
+            finishing.stay(holdings)
+
+        run.refresh_from_db()
+        assert (run.version_number, run.rejected_rows) == (1, 1)
+        assert [row.text for row in rejected.first_rows(run, limit=9)] == ["another"]
 
     def test_forgets_those_of_an_attempt_that_published_nothing(self, table, folder, monkeypatch):
         run = ended_after(table, monkeypatch, step="publish.rejected_kept")

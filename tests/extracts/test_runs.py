@@ -8,8 +8,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from extracts.models import Run, RunKind, RunState
+from access.models import AuditEvent
+from extracts.models import Run, RunKind, RunState, RunTrigger
 from extracts.services import runs
+from extracts.services.holding import Holding, LeaseLostError
 from tests.factories import SourceFactory, TableFactory
 
 
@@ -94,6 +96,59 @@ class TestRequestRun:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("rung")
+class TestRequestRuns:
+    def test_returns_a_run_for_each_table_in_their_order(self, admin):
+        tables = TableFactory.create_batch(3)
+        open_already, _ = runs.request_run(table=tables[1], by=None)
+
+        asked = runs.request_runs(tables=tables, by=admin, trigger=RunTrigger.API)
+
+        assert [run.table for run, _ in asked] == tables
+        assert [is_new for _, is_new in asked] == [True, False, True]
+        assert asked[1][0] == open_already
+        told = AuditEvent.objects.filter(action="run.extract", actor=admin)
+        assert {event.resource for event in told} == {
+            f"table/{tables[0].name}", f"table/{tables[2].name}",
+        }  # fmt: skip
+
+    def test_joins_what_waits_and_leaves_alone_what_runs(self, admin):
+        waiting, running = TableFactory.create_batch(2)
+        runs.request_run(table=waiting, by=None)
+        runs.claim(runs.request_run(table=running, by=None)[0].pk, worker="test")
+
+        asked = runs.request_runs(
+            tables=[waiting, running], by=admin, trigger=RunTrigger.API, is_full=True
+        )
+
+        assert [(run.is_full, run.requested_by) for run, _ in asked] == [
+            (True, admin), (False, None),
+        ]  # fmt: skip
+
+    def test_asks_the_database_as_often_for_many_as_for_two(
+        self, admin, django_assert_max_num_queries
+    ):
+        tables = TableFactory.create_batch(32, source=SourceFactory())
+        with django_assert_max_num_queries(50) as few:
+            runs.request_runs(tables=tables[:2], by=admin, trigger=RunTrigger.API)
+        count = len(few)
+
+        with django_assert_max_num_queries(count):
+            runs.request_runs(tables=tables[2:], by=admin, trigger=RunTrigger.API)
+
+    def test_rings_for_as_many_of_a_source_as_may_run_at_once(
+        self, rung, django_capture_on_commit_callbacks
+    ):
+        source = SourceFactory(concurrency=2)
+        tables = TableFactory.create_batch(5, source=source)
+
+        with django_capture_on_commit_callbacks(execute=True):
+            asked = runs.request_runs(tables=tables, by=None, trigger=RunTrigger.SCAN)
+
+        assert rung == [str(run.pk) for run, _ in asked[:2]]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("rung")
 @pytest.mark.hostile(50)
 class TestClaim:
     def test_gives_the_run_to_one_worker_only(self):
@@ -144,7 +199,7 @@ class TestHolding:
         run = self._claimed()
         _let_lease_pass(run)
 
-        runs.Holding(run).beat()
+        Holding(run).beat()
 
         run.refresh_from_db()
         assert run.lease_until > timezone.now()
@@ -153,19 +208,19 @@ class TestHolding:
         run = self._claimed()
         _let_lease_pass(run)
         runs.claim(run.pk, worker="b")
-        holding = runs.Holding(run)
+        holding = Holding(run)
 
         holding.beat()
 
         assert holding.is_lost
-        with pytest.raises(runs.LeaseLostError):
+        with pytest.raises(LeaseLostError):
             holding.check()
 
     def test_a_worker_that_lost_its_run_changes_nothing_of_it(self):
         run = self._claimed()
         _let_lease_pass(run)
         taken = runs.claim(run.pk, worker="b")
-        late = runs.Holding(run)
+        late = Holding(run)
 
         late.progress("publish", done=5)
         late.note("from the grave")
@@ -176,7 +231,7 @@ class TestHolding:
 
     def test_keeps_the_log_bounded_with_its_beginning_and_its_end(self):
         run = self._claimed()
-        holding = runs.Holding(run)
+        holding = Holding(run)
 
         for number in range(2000):
             holding.note(f"line {number} of a long story")
@@ -257,7 +312,7 @@ class TestCancel:
 
         table.refresh_from_db()
         assert table.fencing > claimed.fencing
-        holding = runs.Holding(claimed)
+        holding = Holding(claimed)
         holding.beat()
         assert holding.is_lost
 

@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 
+import duckdb
 import pytest
 
-from extracts.models import Run, RunKind
-from extracts.services import scanning
-from tests.factories import SourceFactory
+from catalog.models import Incident, Table
+from extracts.models import Run, RunKind, RunState
+from extracts.services import extraction, runs, scanning
+from tests.factories import SourceFactory, TableFactory
+
+
+@pytest.fixture
+def leave(layout):
+    """Leave an extract of a table without rows, whose ``_meta`` lists these names."""
+    (layout.extracts / "plant").mkdir()
+
+    def write(*listed: str) -> None:
+        file = layout.extracts / "plant" / "extract.duckdb"
+        file.unlink(missing_ok=True)
+        with closing(duckdb.connect(str(file))) as connection:
+            connection.execute("CREATE TABLE sensors (id BIGINT)")
+            connection.execute("CREATE TABLE _meta (table_name VARCHAR)")
+            for name in listed:
+                connection.execute("INSERT INTO _meta VALUES (?)", [name])
+
+    return write
+
+
+def look() -> Run:
+    """Scan, and do the run of the source that the scan asks for."""
+    scanning.scan()
+    run = Run.objects.open().get(table=None, kind=RunKind.EXTRACT)
+    extraction.execute(runs.claim(run.pk, worker="test"))
+    return Run.objects.get(pk=run.pk)
 
 
 @pytest.mark.django_db
 class TestScan:
-    @pytest.mark.timeout(20)
     @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
     def test_has_what_is_no_file_set_aside_in_a_folder_of_ours(self, layout, make):
         source = SourceFactory(slug="shop", extract_hashes=["00"])
@@ -23,3 +50,45 @@ class TestScan:
         scanning.scan()
 
         assert Run.objects.get(source=source).kind == RunKind.REBUILD
+
+
+@pytest.mark.django_db
+class TestTablesOfAnExtract:
+    def test_are_named_where_they_cannot_be_registered(self, leave):
+        leave("sensors", "read-ings", "pumps")
+
+        run = look()
+
+        assert run.state == RunState.SUCCEEDED
+        assert [table.name for table in Table.objects.all()] == ["sensors"]
+        incident = Incident.objects.waiting().get()
+        assert incident.code == "extract_tables_left_out"
+        assert "'read-ings': This cannot be the name of a table." in incident.message
+        assert "'pumps': The extract has no table or view of this name." in incident.message
+
+    def test_are_named_where_another_source_has_the_name(self, leave):
+        TableFactory(name="sensors")
+        leave("sensors")
+
+        look()
+
+        incident = Incident.objects.waiting().get()
+        assert "'sensors': Another source has a table of this name." in incident.message
+
+    def test_are_forgiven_once_the_extract_is_mended(self, leave):
+        leave("sensors", "pumps")
+        look()
+        leave("sensors")
+
+        look()
+
+        assert not Incident.objects.waiting().exists()
+
+    def test_are_not_all_named_where_there_are_many(self, leave):
+        leave(*(f"pump{number}" for number in range(7)))
+
+        look()
+
+        message = Incident.objects.get().message
+        assert message.startswith("The extract lists 7 tables that cannot be registered.")
+        assert message.endswith("And 2 more.")

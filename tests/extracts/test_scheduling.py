@@ -17,6 +17,7 @@ from catalog.services import timing
 from extracts.engine.process import ChildCrashedError
 from extracts.models import Run, RunState, RunTrigger
 from extracts.services import extraction, runs, scheduling
+from extracts.services.holding import fail, hold
 from tests.factories import SourceFactory, TableFactory
 
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -54,13 +55,13 @@ def _due(now: datetime = START) -> list[str]:
 def _end(run: Run, error=None) -> Run:
     """Let a worker take a run and bring it to its end."""
     claimed = runs.claim(run.pk, worker="test")
-    with runs.hold(claimed) as (holding,):
+    with hold(claimed) as (holding,):
         if error is None:
             holding.finish(RunState.SUCCEEDED)
             scheduling.record_success(claimed)
         else:
             scheduling.record_failure(claimed, error)
-            runs.fail(holding, error)
+            fail(holding, error)
     return Run.objects.get(pk=run.pk)
 
 

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
+from kombu.exceptions import OperationalError as QueueError
 
 from access.models import AuditEvent
 from catalog.models import Incident, IncidentKind, Table
@@ -363,6 +364,20 @@ class TestReport:
         answers = [self.send(each, sha256).json() for each in (api, admin_api, api)]
 
         assert [answer["is_checked"] for answer in answers] == [True, False, False]
+        assert len(rung) == 1
+
+    @pytest.mark.usefixtures("granted")
+    def test_while_the_queue_is_gone_has_the_next_one_heard(self, api, sha256, rung, monkeypatch):
+        rung.clear()
+
+        def refuse(name, **options):
+            raise QueueError("Connection refused")
+
+        with monkeypatch.context() as gone:
+            gone.setattr(damage_reports.current_app, "send_task", refuse)
+            assert self.send(api, sha256).status_code == 202
+
+        assert self.send(api, sha256).json() == {"is_checked": True}
         assert len(rung) == 1
 
     @pytest.mark.usefixtures("granted")

@@ -45,6 +45,12 @@ class TestSource:
 
         assert not Source.objects.exists()
 
+    def test_says_which_secret_a_new_source_needs(self, layout, vault_type):
+        said = source("add", "vault", "--type", vault_type)
+
+        assert "it needs a secret: Password" in said
+        assert "secret password (needed)" in source("types")
+
     def test_lists_types_with_their_settings(self):
         assert "--set folder=…" in source("types")
 
@@ -157,6 +163,12 @@ class TestExtract:
             source("extract", "shop", "orders")
 
         assert not Run.objects.exists()
+
+    def test_says_to_an_operator_where_the_names_of_tables_are(self):
+        SourceFactory(slug="shop")
+
+        with pytest.raises(CommandError, match=r"(?s)named 'order'.*manage\.py source discover"):
+            source("extract", "shop", "order")
 
     def test_ends_when_a_table_is_unregistered_meanwhile(self, layout, admin, monkeypatch):
         orders = TableFactory(name="orders", source=SourceFactory(slug="shop"))

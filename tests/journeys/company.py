@@ -23,6 +23,7 @@ from typing import Any
 import duckdb
 import requests
 
+from tests import measured
 from tests.journeys.installation import ROOT, Installation, wait_until
 
 # Files keep their times, so that what a connector remembers of them is the same each time.
@@ -63,18 +64,16 @@ class Company:
         self._bring(SECOND)
         wait_until(lambda: not (shop.parent / "old").exists(), seconds=60)
 
+    def lose_files(self) -> None:
+        """Let the disk damage one stored file and lose another, and have all read again."""
+        _rot(self._stored("orders"))
+        self._stored("extra").unlink()  # its extract folder still has it
+        self._do("scrub", lease="scrub", is_done=self._is_read_again)
+        wait_until(lambda: self._is_mended() and self._is_brought(SECOND), seconds=150)
+
     def do_upkeep(self) -> None:
         """Forget what nobody needs, and rotate the keys of secrets; each once more if killed."""
-        for _ in range(2):
-            before = self._tidied()
-            self.installation.manage(
-                "shell", "-v", "0", "-c",
-                "from extracts.tasks import collect_garbage; collect_garbage.delay()",
-            )  # fmt: skip
-            wait_until(partial(self._is_tidy_or_over, before), seconds=60)
-            if self._is_tidy():
-                break
-        assert self._is_tidy(), "the store still holds what nobody needs"
+        self._do("collect_garbage", lease="garbage", is_done=self._is_tidy)
         done = self.installation.run_manage("rotate_secrets")
         if done.returncode == -signal.SIGKILL:
             done = self.installation.run_manage("rotate_secrets")
@@ -87,7 +86,8 @@ class Company:
             cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
             env={
                 "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(folder.parent),
-                "AGNES_CONFIG_DIR": str(folder.with_name(f"{folder.name}-config")), **settings,
+                "AGNES_CONFIG_DIR": str(folder.with_name(f"{folder.name}-config")),
+                **measured.ENVIRONMENT, **settings,
             },
         )  # fmt: skip
 
@@ -105,7 +105,7 @@ class Company:
 
     def _bring(self, versions: dict[str, int]) -> None:
         ours = sorted(set(versions) - {"contacts"})  # found by the scan
-        self._again(lambda: self.installation.extract(*ours))
+        self._ask_for(ours)
         try:
             wait_until(lambda: self._is_brought(versions), seconds=150)
         except TimeoutError as error:
@@ -116,8 +116,27 @@ class Company:
             )
             raise AssertionError(f"Not all is brought: {unfinished}") from error
 
+    def _ask_for(self, tables: list[str]) -> None:
+        """Ask for tables; who was cut off asks for those that there are no new runs of."""
+        before = self._runs()
+        try:
+            self.installation.extract(*tables)
+        except requests.ConnectionError:
+            wait_until(self.installation.is_ready, seconds=30)
+            asked_for = {name for name, _ in self._runs() - before}
+            self.installation.extract(*[name for name in tables if name not in asked_for])
+
+    def _runs(self) -> set[tuple[str, str]]:
+        found = self.installation.rows(
+            "SELECT t.name, r.id FROM extracts_run r JOIN catalog_table t ON r.table_id = t.id"
+        )
+        return {(name, str(pk)) for name, pk in found}
+
     def _is_brought(self, versions: dict[str, int]) -> bool:
         rows = self.installation.rows
+        # Looked at first: what ends after that has left its version by the time that is read.
+        if rows("SELECT 1 FROM extracts_run WHERE state IN ('queued', 'running')"):
+            return False
         found = dict(
             rows(
                 "SELECT t.name, v.number FROM catalog_table t"
@@ -125,8 +144,6 @@ class Company:
                 " WHERE t.query_mode <> 'remote'"
             )
         )
-        if rows("SELECT 1 FROM extracts_run WHERE state IN ('queued', 'running')"):
-            return False
         if found != versions:
             # A child that is killed fails its run; the next slot of its schedule tries again.
             crashed = [
@@ -149,6 +166,46 @@ class Company:
         is_swept = not any((self.installation.data / "tmp").iterdir())
         return not behind and bool(looked) and is_swept
 
+    def _do(self, task: str, *, lease: str, is_done: Callable[[], bool]) -> None:
+        """Ring for a task of the upkeep, again where it was killed, and wait until it is done."""
+        for _ in range(3):
+            before = self._count(lease)
+            self.installation.ring(f"extracts.tasks.{task}")
+            wait_until(partial(self._is_over, is_done, lease, before), seconds=60)
+            if is_done():
+                return
+        raise AssertionError(f"{task} does not come to its end.")
+
+    def _is_over(self, is_done: Callable[[], bool], lease: str, before: int) -> bool:
+        return is_done() or self._count(lease) > before
+
+    def _count(self, lease: str) -> int:
+        """Return how often a lease was taken, once it is over."""
+        found = self.installation.rows(
+            f"SELECT fencing FROM extracts_lease WHERE name = '{lease}'"
+            " AND until < CURRENT_TIMESTAMP"
+        )
+        return int(found[0][0]) if found else -1
+
+    def _is_read_again(self) -> bool:
+        rows = self.installation.rows
+        return bool(rows("SELECT 1 FROM extracts_scrubround WHERE finished_at IS NOT NULL"))
+
+    def _is_mended(self) -> bool:
+        rows = self.installation.rows
+        is_told = rows(
+            "SELECT 1 FROM catalog_incident WHERE kind = 'damaged' AND closed_at IS NULL"
+        )
+        return not is_told and all(self._stored(name).exists() for name in ("orders", "extra"))
+
+    def _stored(self, table: str) -> Path:
+        """Return the place of the one file that a table has in service."""
+        ((sha256,),) = self.installation.rows(
+            "SELECT p.sha256 FROM catalog_tablepart p JOIN catalog_table t"
+            f" ON p.version_id = t.current_version_id WHERE t.name = '{table}'"
+        )
+        return self.installation.layout.stored(sha256)
+
     def _is_tidy(self) -> bool:
         rows = self.installation.rows
         named = {sha256 for (sha256,) in rows("SELECT sha256 FROM catalog_tablepart")} | {
@@ -158,20 +215,9 @@ class Company:
         }
         stored = {path.stem for path in (self.installation.data / "store").rglob("*.parquet")}
         runs = {str(uuid.UUID(str(pk))) for (pk,) in rows("SELECT id FROM extracts_run")}
-        kept = {path.stem for path in (self.installation.data / "quarantine").iterdir()}
+        kept = {path.stem for path in (self.installation.data / "quarantine").glob("*.*")}
         many = rows("SELECT 1 FROM catalog_tableversion GROUP BY table_id HAVING count(*) > 1")
         return stored == named and kept <= runs and not many
-
-    def _is_tidy_or_over(self, before: int) -> bool:
-        return self._is_tidy() or self._tidied() > before
-
-    def _tidied(self) -> int:
-        """Return how often the upkeep has begun, counted when it is over."""
-        found = self.installation.rows(
-            "SELECT fencing FROM extracts_lease WHERE name = 'garbage'"
-            " AND until < CURRENT_TIMESTAMP"
-        )
-        return int(found[0][0]) if found else -1
 
     def _import(self, document: dict[str, Any]) -> None:
         text = json.dumps(document)  # which is YAML as well
@@ -265,6 +311,19 @@ def _document(folder: Path, *, day: int) -> dict[str, Any]:
     else:
         tables["extra"] = {"source": "shop", "source_table": "extra.csv"}
     return {"agnes": 1, "sources": sources, "tables": tables}
+
+
+def _rot(path: Path) -> None:
+    """Change what a file holds as a disk does: size, time and links stay."""
+    status = path.stat()
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(-100, os.SEEK_END)
+        bad = file.read(1)[0] ^ 1
+        file.seek(-100, os.SEEK_END)
+        file.write(bytes([bad]))
+    path.chmod(status.st_mode)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _write(path: Path, lines: list[str]) -> None:

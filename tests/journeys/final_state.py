@@ -53,6 +53,8 @@ _ROWS = {
         " WHERE state = 'failed' AND error_code <> 'child_crashed'"
     ),
     "remote": "SELECT attach, missing, failures FROM extracts_remotecatalog",
+    # Not how many were bad: one that was put back before a kill is whole the next time.
+    "read_again": "SELECT files, bytes > 0, finished_at IS NOT NULL FROM extracts_scrubround",
     # Not what was downloaded or asked for how often; and the setting up names ids, which differ.
     "audit": (
         "SELECT action, resource, result FROM access_auditevent"
@@ -71,6 +73,10 @@ def of_installation(company: Company) -> dict[str, Any]:
     state |= {
         "store": _stored(data / "store"),
         "quarantine": _set_aside(installation),
+        "damaged": sorted(
+            (file.stem.partition("-")[0], _hash(file))
+            for file in installation.layout.damaged.iterdir()
+        ),
         "staging": _names(data / "tmp"),
         "secrets": _secrets(installation),
         "manifest": _manifest(installation),
@@ -133,7 +139,7 @@ def _set_aside(installation: Installation) -> list[tuple[str, str]]:
     }
     return sorted(
         (str(tables[file.stem.replace("-", "")]), file.read_text())
-        for file in (installation.data / "quarantine").iterdir()
+        for file in (installation.data / "quarantine").glob("*.*")
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -19,8 +20,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import requests
+from celery import Celery
+
+from agnes_site import celery  # noqa: F401 (it knows the queue in a folder)
+from agnes_site.core.broker import redis_options
+from agnes_site.core.storage import Layout
+from tests import measured
 
 ROOT = Path(__file__).resolve().parents[2]
+EMAIL, PASSWORD = "ada@example.com", "a long password"
 
 
 class Installation:
@@ -56,6 +64,7 @@ class Installation:
             "AGNES_RUN_LEASE_SECONDS": "2",
             "AGNES_RUN_SWEEP_SECONDS": "1",
             "AGNES_SCAN_SECONDS": "1",
+            **measured.ENVIRONMENT,
             **self._servers(like),
             **settings,
         }
@@ -66,8 +75,8 @@ class Installation:
         self.manage("migrate", "--verbosity", "0")
         if with_admin:
             self.token = self.manage(
-                "grant_admin", "ada@example.com", "--password-stdin", "--token", "test",
-                given="a long password\n",
+                "grant_admin", EMAIL, "--password-stdin", "--token", "test",
+                given=f"{PASSWORD}\n",
             ).strip()  # fmt: skip
 
     def manage(self, *words: str, given: str = "", **settings: str) -> str:
@@ -97,11 +106,13 @@ class Installation:
 
     def start_web(self, **settings: str) -> None:
         """Start the web server and wait until it answers."""
-        self._start(
-            "web", self.python, "-m", "gunicorn", "agnes_site.wsgi:application", "--worker-class",
-            "gthread", "--threads", "8", "--bind", self.environment["AGNES_BIND"], **settings,
-        )  # fmt: skip
-        wait_until(self.is_ready, seconds=30)
+        self._start_web("web", self.url, **settings)
+
+    def start_another_web(self) -> str:
+        """Start one more web server on the same data, wait until it answers, return its address."""
+        url = f"http://127.0.0.1:{free_port()}"
+        self._start_web("web-2", url)
+        return url
 
     def start_worker(self, *, pool: str = "prefork", **settings: str) -> subprocess.Popen[bytes]:
         """Start a worker for runs and upkeep.
@@ -152,6 +163,18 @@ class Installation:
         assert response.ok, response.text
         return response.json() if response.content else None
 
+    def sign_in(self) -> requests.Session:
+        """Return a browser in which the administrator is signed in."""
+        browser = requests.Session()
+        address = f"{self.url}/accounts/login/"
+        page = browser.get(address, timeout=30)
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+        assert token is not None, page.text
+        typed = {"login": EMAIL, "password": PASSWORD, "csrfmiddlewaretoken": token.group(1)}
+        browser.post(address, typed, timeout=30, headers={"Referer": address})
+        assert "sessionid" in browser.cookies
+        return browser
+
     def extract(self, *tables: str) -> list[str]:
         """Ask for runs of these tables and return their ids."""
         asked = self.call("POST", "/api/sync/trigger", {"tables": list(tables)})
@@ -166,6 +189,17 @@ class Installation:
 
         found: dict[str, Any] = wait_until(over, seconds=seconds)
         return found
+
+    @property
+    def layout(self) -> Layout:
+        """The folders of the data and where things are in them."""
+        return Layout(root=self.data, state=self.data / "state")
+
+    def ring(self, task: str) -> None:
+        """Put a task of the upkeep into the queue, as the clock does."""
+        with Celery(set_as_current=False) as app:
+            app.conf.update(self._queue())
+            app.send_task(task, queue="upkeep")
 
     def add_files_source(self, slug: str, folder: Path) -> None:
         """Add a source of type `files`."""
@@ -188,12 +222,29 @@ class Installation:
         self._processes.append(process)
         return process
 
-    def is_ready(self) -> bool:
+    def _start_web(self, name: str, url: str, **settings: str) -> None:
+        self._start(
+            name, self.python, "-m", "gunicorn", "agnes_site.wsgi:application", "--worker-class",
+            "gthread", "--threads", "8", "--bind", url.removeprefix("http://"), **settings,
+        )  # fmt: skip
+        wait_until(lambda: self.is_ready(url), seconds=60)
+
+    def is_ready(self, url: str = "") -> bool:
         """Say whether the web server answers."""
         try:
-            return requests.get(f"{self.url}/api/ready", timeout=2).ok
+            return requests.get(f"{url or self.url}/api/ready", timeout=2).ok
         except requests.RequestException:
             return False
+
+    def _queue(self) -> dict[str, Any]:
+        if self._database:
+            options = redis_options(prefix=self.environment["AGNES_QUEUE_PREFIX"])
+            url = self.environment["REDIS_URL"]
+        else:
+            folder = str(self.layout.broker)
+            options = {"data_folder_in": folder, "data_folder_out": folder}
+            url = "folder://localhost"
+        return {"broker_url": url, "broker_transport_options": options}
 
     def _servers(self, like: Installation | None) -> dict[str, str]:
         if not os.environ.get("DATABASE_URL"):

@@ -22,6 +22,7 @@ from catalog.connectors import (
     Settings,
     TableSpec,
 )
+from tests.third_party import describe
 
 
 class SafeConfig(Settings):
@@ -78,8 +79,5 @@ def _asked(config: Settings, secrets: Mapping[str, str], table: str) -> str:
 
 def install(site_packages: Path) -> None:
     """Leave in ``site_packages`` what installing the package would."""
-    described = site_packages / "agnes_safe-1.0.0.dist-info"
-    described.mkdir()
-    (described / "METADATA").write_text("Name: agnes-safe\nVersion: 1.0.0\n")
-    point = f"safe = {__name__}:{SafeConnector.__name__}"
-    (described / "entry_points.txt").write_text(f"[agnes.connectors]\n{point}\n")
+    point = f"{__name__}:{SafeConnector.__name__}"
+    describe(site_packages, "agnes-safe", {"safe": point})

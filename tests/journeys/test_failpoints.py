@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tests.journeys import final_state
 from tests.journeys.company import Company
 from tests.journeys.installation import Installation
 
-pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ON_POSTGRES = bool(os.environ.get("DATABASE_URL"))
 # Others are killed on the second day, when there is something to lose already.
@@ -29,24 +28,13 @@ ON_THE_FIRST_DAY = {
 # A new workspace holds nothing of the user's where views are put.
 ONLY_LATER = {"pull.foreign_kept"}
 PULLS = tuple(name for name in client.NAMES if name.startswith("pull."))
-# Steps of one way have to be killed in ways of their own; those of different ways share one.
-WAYS = (
-    ("secrets", "run", "extract", "publish"),
-    ("import", "scan", "regenerate"),
-    ("remote", "rebuild"),
-    ("retention", "rotation"),
-)
-# No file rots on this way, so that there is nothing to set aside and to put back.
-ELSEWHERE = ("scrub",)
+# Each installation is killed at every such step: those next to each other fall to different ones.
+INSTALLATIONS = 8
 
 
 def groups() -> list[tuple[str, ...]]:
     """Return all failpoints of the server, in groups that one installation survives."""
-    ways = [[name for name in server.NAMES if name.partition(".")[0] in way] for way in WAYS]
-    elsewhere = [name for name in server.NAMES if name.partition(".")[0] in ELSEWHERE]
-    known = sum(map(len, ways)) + len(elsewhere)
-    assert known == len(server.NAMES), "a failpoint belongs to none of the ways"
-    return [tuple(filter(None, group)) for group in zip_longest(*ways)]
+    return [server.NAMES[first::INSTALLATIONS] for first in range(INSTALLATIONS)]
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +68,7 @@ def undisturbed(migrated, tmp_path_factory) -> Iterator[Undisturbed]:
         for workspace in prepared.values():
             begun(company, workspace)
         company.second_day()
+        company.lose_files()
         company.do_upkeep()
         new = folder / "new"
         assert initialized(company, new).returncode == 0
@@ -97,8 +86,9 @@ def undisturbed(migrated, tmp_path_factory) -> Iterator[Undisturbed]:
 def started(folder: Path, migrated: Installation, **settings: str) -> Company:
     """Start an installation and return the company that uses it."""
     installation = Installation(
-        folder, like=migrated, AGNES_KEPT_VERSIONS="1", AGNES_KEPT_FILE_SECONDS="0", **settings
-    )
+        folder, like=migrated, AGNES_KEPT_VERSIONS="1", AGNES_KEPT_FILE_SECONDS="0",
+        AGNES_SCRUB_SECONDS="86400", **settings,
+    )  # fmt: skip
     installation.start_web()
     installation.start_worker()
     installation.start_beat()
@@ -149,6 +139,7 @@ class TestServer:
             for name in later:
                 (markers / name).unlink()
             company.second_day()
+            company.lose_files()
             company.do_upkeep()
 
             assert {path.name for path in markers.iterdir()} == set(names)

@@ -11,29 +11,19 @@ import duckdb
 import pytest
 
 from tests.journeys.installation import Installation, wait_until
+from tests.journeys.shop import LARGE, extract_something_large, open_shop
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 ROWS = 50_000
-LARGE = 2_000_000
 
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
     """A server with one source of type files and one table; workers are started by the tests."""
-    folder = tmp_path / "company"
-    folder.mkdir()
-    (folder / "orders.csv").write_text(
-        "id,amount\n" + "".join(f"{number},{number * 7 % 1000}.50\n" for number in range(ROWS))
-    )
     found = Installation(tmp_path)
     try:
-        found.start_web()
-        found.add_files_source("shop", folder)
-        found.call(
-            "POST", "/api/admin/register-table",
-            {"name": "orders", "source": "shop", "source_table": "orders.csv"},
-        )  # fmt: skip
+        open_shop(found, rows=ROWS)
         yield found
     finally:
         found.stop()
@@ -61,10 +51,10 @@ def _stored(installation: Installation) -> list[str]:
 
 @pytest.mark.hostile(50)
 class TestWorkerKilled:
-    def test_in_the_middle_of_an_extract_another_worker_takes_over(self, installation, tmp_path):
+    def test_in_the_middle_of_an_extract_another_worker_takes_over(self, installation):
         worker = installation.start_worker()
         installation.start_beat()
-        run_id = _extract_something_large(installation, tmp_path)
+        run_id = extract_something_large(installation)
 
         # The whole group goes, with the child that reads the source.
         installation.kill(worker)
@@ -76,11 +66,12 @@ class TestWorkerKilled:
         assert _views(installation) == [("orders", LARGE)]
 
 
+@pytest.mark.hostile(50)
 class TestWorkerThatSleeps:
-    def test_publishes_nothing_when_it_wakes_up_again(self, installation, tmp_path):
+    def test_publishes_nothing_when_it_wakes_up_again(self, installation):
         sleeper = installation.start_worker()
         installation.start_beat()
-        run_id = _extract_something_large(installation, tmp_path)
+        run_id = extract_something_large(installation)
 
         os.killpg(sleeper.pid, signal.SIGSTOP)
         try:
@@ -95,17 +86,3 @@ class TestWorkerThatSleeps:
         (run_id,) = installation.extract("orders")
         assert installation.finished(run_id)["version"] == 1
         assert len(_stored(installation)) == 1
-
-
-def _extract_something_large(installation: Installation, tmp_path: Path) -> str:
-    """Ask for a run that takes seconds, and return its id when it reads its source."""
-    large = tmp_path / "company" / "large.csv"
-    duckdb.execute(
-        f"COPY (SELECT range AS id, 'text ' || range AS text FROM range({LARGE})) TO '{large}'"
-    )
-    installation.call("PUT", "/api/admin/registry/orders", {"source_table": large.name})
-    (run_id,) = installation.extract("orders")
-    wait_until(
-        lambda: installation.call("GET", f"/api/runs/{run_id}")["phase"] == "extract", seconds=30
-    )
-    return run_id

@@ -17,6 +17,8 @@ from django.http import HttpRequest
 
 from agnes_site.core import human
 from agnes_site.core.admin.refusals import said
+from agnes_site.core.constraints import violations_told
+from agnes_site.core.database import as_uuid
 from agnes_site.core.errors import AgnesError, LimitExceededError
 
 MOST_AT_ONCE = 5000
@@ -80,13 +82,8 @@ def chosen_ids(request: HttpRequest) -> list[UUID]:
     Raises:
         TooManyChosenError: they are too many.
     """
-    found = []
-    for text in request.POST.get("chosen", "").split(","):
-        try:
-            found.append(UUID(text))
-        except ValueError:
-            continue
-    return checked(found)
+    given = map(as_uuid, request.POST.get("chosen", "").split(","))
+    return checked([each for each in given if each is not None])
 
 
 def checked(ids: Sequence[UUID]) -> list[UUID]:
@@ -112,7 +109,7 @@ def carry_out(action: BulkAction, rows: Sequence[Any], values: Values, *, by: An
             refused.append(step)
             continue
         try:
-            with transaction.atomic():
+            with violations_told(), transaction.atomic():
                 action.do(step.row, values, by)
         except (AgnesError, ValidationError) as error:
             refused.append(replace(step, text=said(error), is_possible=False))

@@ -12,16 +12,16 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.http import HttpResponseRedirect as Redirect
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
-from unfold.admin import ModelAdmin
 
 from agnes_site.core import human, markup
 from agnes_site.core.admin import bulk
+from agnes_site.core.admin.addresses import AddressedAdmin
 from agnes_site.core.admin.bulk import BulkAction, Step, Values
 from agnes_site.core.admin.refusals import said
 from agnes_site.core.errors import AgnesError
 
 
-class BulkAdmin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
+class BulkAdmin(AddressedAdmin):
     """Offers what is declared to be done to many, with a page in between that shows it first."""
 
     bulk: Sequence[BulkAction] = ()
@@ -43,8 +43,8 @@ class BulkAdmin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
 
     def get_urls(self) -> list[URLPattern]:
         """Return the pages of this model, with the one in between."""
-        name = f"{self.opts.app_label}_{self.opts.model_name}_bulk"
-        page = path("bulk/<slug:key>/", self.admin_site.admin_view(self.bulk_view), name=name)
+        view = self.admin_site.admin_view(self.bulk_view)
+        page = path("bulk/<slug:key>/", view, name=self.path_name("bulk"))
         found: list[URLPattern] = super().get_urls()
         return [page, *found]
 
@@ -108,7 +108,7 @@ class BulkAdmin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
             "chosen": ",".join(row.pk.hex for row in rows),
             "chosen_count": self._counted(len(rows)),
             "back": self._back(request),
-            "url": reverse(self._bulk_name(), args=[action.key]),
+            "url": reverse(self.url_name("bulk"), args=[action.key]),
             "effect": effect,
             "will": _listed(possible),
             "will_title": f"{self._counted(len(possible))}: what will happen",
@@ -123,12 +123,9 @@ class BulkAdmin(ModelAdmin):  # type: ignore[misc]  # the framework has no types
         meta = self.opts
         return human.plural(count, str(meta.verbose_name), str(meta.verbose_name_plural))
 
-    def _bulk_name(self) -> str:
-        return f"admin:{self.opts.app_label}_{self.opts.model_name}_bulk"
-
     def _back(self, request: HttpRequest) -> str:
         back = request.POST.get("back") or request.get_full_path()
-        listed = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        listed = reverse(self.url_name("changelist"))
         return back if back.partition("?")[0] == listed else listed
 
 

@@ -1,8 +1,8 @@
 """The base of every page of the admin: what a service refuses is said where it was asked for.
 
-A subclass calls services in ``save_model``, ``delete_model`` and its buttons. When one raises an
-``AgnesError``, nothing of the request is kept: a form is shown again with the reason at its
-field, anything else comes back with a message.
+A subclass calls services in ``save_model`` and ``delete_model``. When one raises an ``AgnesError``,
+nothing of the request is kept: a form is shown again with the reason at its field, anything else
+comes back with a message.
 """
 
 from __future__ import annotations
@@ -11,25 +11,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import models
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.http import HttpResponseRedirect as Redirect
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from unfold.views import ChangeList
 
 from agnes_site.core import markup
-from agnes_site.core.admin import parts, staying
+from agnes_site.core.admin import staying
 from agnes_site.core.admin.bulk_page import BulkAdmin
+from agnes_site.core.admin.buttons_page import ButtonsAdmin
 from agnes_site.core.admin.listing import CountedPaginator, RowsChangeList
-from agnes_site.core.admin.offers import Button, Done, NextStep
+from agnes_site.core.admin.offers import NextStep
 from agnes_site.core.admin.refusals import refusing, said
+from agnes_site.core.constraints import violations_told
 from agnes_site.core.errors import AgnesError
-from agnes_site.core.markup import Tone
 
 
-class Admin(BulkAdmin):
+class Admin(ButtonsAdmin, BulkAdmin):
     """A list and a page for one model, in terms of services."""
 
     list_per_page = 100
@@ -42,14 +43,8 @@ class Admin(BulkAdmin):
     change_form_outer_before_template = "web/above_form.html"
     change_form_outer_after_template = "web/below_form.html"
     next_step: ClassVar[NextStep | None] = None
-    # Methods marked with :func:`button`, in the order in which a page shows them.
-    buttons: ClassVar[Sequence[str]] = ()
-    # Methods that return a part of the page, which is renewed in place.
-    parts: ClassVar[Sequence[str]] = ()
     # At which field of the form the errors of services are shown, by their code.
     error_fields: ClassVar[Mapping[str, str]] = {}
-
-    # What a subclass shows -------------------------------------------------------------
 
     def above(self, request: HttpRequest, obj: Any) -> SafeString:
         """Return what stands above the form of ``obj``."""
@@ -59,163 +54,12 @@ class Admin(BulkAdmin):
         """Return what stands below the form of ``obj``."""
         return mark_safe("")
 
-    def offered(self, request: HttpRequest, obj: Any) -> Sequence[str]:
-        """Return which of the buttons make sense for ``obj`` as it is."""
-        return self.buttons
-
     def complete_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         """Look up, for all rows of a page of the list at once, what its columns show."""
 
     def goes_with(self, obj: Any) -> Sequence[str]:
         """Say what else is gone when ``obj`` is deleted."""
         return ()
-
-    def button_bar(self, request: HttpRequest, obj: Any) -> SafeString:
-        """Return the buttons that make sense for ``obj``."""
-        shown = (self.do_button(request, obj, name) for name in self.offered(request, obj))
-        return mark_safe("".join(shown))  # each is safe already
-
-    def do_button(
-        self,
-        request: HttpRequest,
-        obj: Any,
-        name: str,
-        *,
-        is_small: bool = False,
-        part: str = "",
-        confirm: str = "",
-        ask: str = "",
-        **fields: Any,
-    ) -> SafeString:
-        """Return the button that calls the method ``name`` for ``obj``.
-
-        With ``part``, that part of the page is renewed instead of the page; ``confirm`` asks
-        something else than usual, ``ask`` what that address answers.
-        """
-        shown: Button = getattr(self, name).button
-        return markup.post_button(
-            request, self.do_url(obj, name), shown.label, icon=shown.icon, is_small=is_small,
-            is_main=shown.is_main, confirm=confirm or shown.confirm, ask=ask,
-            part=part or shown.part, fields=fields,
-        )  # fmt: skip
-
-    def part(
-        self,
-        request: HttpRequest,
-        obj: Any,
-        name: str,
-        *,
-        body: object = None,
-        is_completed_when_seen: bool = False,
-    ) -> SafeString:
-        """Return a part of the page of ``obj``, which can be renewed in place.
-
-        ``body`` stands there instead of the part until it is renewed for the first time.
-        """
-        shown = self.part_body(request, obj, name) if body is None else body
-        return parts.part(
-            name, self.part_url(obj, name), shown, is_completed_when_seen=is_completed_when_seen
-        )
-
-    def part_url(self, obj: Any, name: str) -> str:
-        """Return where a part of the page of ``obj`` is found by itself."""
-        return reverse(self._url_name("part"), args=[obj.pk, name])
-
-    def part_names(self) -> Sequence[str]:
-        """Return the names of the parts of a page."""
-        return self.parts
-
-    def part_body(self, request: HttpRequest, obj: Any, name: str) -> SafeString:
-        """Return what stands in a part; what a service refuses is said there."""
-        try:
-            return self.render_part(request, obj, name)
-        except AgnesError as error:
-            return markup.notice(markup.lines(error.message, error.hint), Tone.BAD)
-
-    def render_part(self, request: HttpRequest, obj: Any, name: str) -> SafeString:
-        """Return what stands in a part."""
-        body: SafeString = getattr(self, name)(request, obj)
-        return body
-
-    def do_url(self, obj: Any, name: str) -> str:
-        """Return where the method ``name`` is called for ``obj``."""
-        return reverse(self._url_name("do"), args=[obj.pk, name])
-
-    def page_url(self, obj: Any) -> str:
-        """Return the address of the page of ``obj``."""
-        return reverse(self._url_name("change"), args=[obj.pk])
-
-    def say(self, request: HttpRequest, text: str, *, level: int = messages.SUCCESS) -> None:
-        """Show a message on the next page."""
-        self.message_user(request, text, level)
-
-    # What makes it work ------------------------------------------------------------------
-
-    def get_urls(self) -> list[URLPattern]:
-        """Return the pages of this model, and the place where its buttons call."""
-        do = path(
-            "<uuid:object_id>/do/<slug:name>/",
-            self.admin_site.admin_view(self.do_view),
-            name=self._url_name("do").partition(":")[2],
-        )
-        part = path(
-            "<uuid:object_id>/part/<slug:name>/",
-            self.admin_site.admin_view(self.part_view),
-            name=self._url_name("part").partition(":")[2],
-        )
-        found: list[URLPattern] = super().get_urls()
-        return [do, part, *found]
-
-    def part_view(self, request: HttpRequest, object_id: Any, name: str) -> HttpResponse:
-        """Return one part of the page of an object."""
-        obj = self.get_object(request, str(object_id)) if name in self.part_names() else None
-        if obj is None:
-            raise Http404
-        if not self.has_view_permission(request, obj):
-            raise PermissionDenied
-        return HttpResponse(self.part_body(request, obj, name))
-
-    def do_view(self, request: HttpRequest, object_id: Any, name: str) -> HttpResponse:
-        """Call what a button stands for, and go back to the page it was on."""
-        if name not in self.callable_names():
-            raise Http404
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        obj = self.get_object(request, str(object_id))
-        if obj is None:
-            raise Http404
-        return self.answer(request, obj, name)
-
-    def answer(self, request: HttpRequest, obj: Any, name: str) -> HttpResponse:
-        """Do what ``name`` stands for; without an answer of its own, go back to the page."""
-        if not self.has_view_permission(request, obj):
-            raise PermissionDenied
-        try:
-            answer = self.call(request, obj, name)
-        except (AgnesError, ValidationError) as error:
-            self.say(request, said(error), level=messages.ERROR)
-            answer = None
-        part = request.headers.get("HX-Target", "").removeprefix("part-")
-        if part in self.part_names():
-            return self.renewed(request, obj, part)
-        return answer or Redirect(self.page_url(obj))
-
-    def renewed(self, request: HttpRequest, obj: Any, name: str) -> HttpResponse:
-        """Return a part as it is after something was done; the other parts renew themselves."""
-        fresh = self.get_object(request, str(obj.pk))
-        if fresh is None:
-            return HttpResponse(headers={"HX-Refresh": "true"})
-        body = parts.joined([parts.said_here(request), self.part_body(request, fresh, name)])
-        return HttpResponse(body, headers={"HX-Trigger": "ag-changed"})
-
-    def callable_names(self) -> Sequence[str]:
-        """Return the names under which something can be done to an object."""
-        return self.buttons
-
-    def call(self, request: HttpRequest, obj: Any, name: str) -> Done:
-        """Do what ``name`` stands for."""
-        done: Done = getattr(self, name)(request, obj)
-        return done
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list whose rows are completed a page at a time."""
@@ -229,7 +73,8 @@ class Admin(BulkAdmin):
         if left is not None:
             return left
         try:
-            answer: HttpResponse = super().changelist_view(request, extra_context)
+            with violations_told():
+                answer: HttpResponse = super().changelist_view(request, extra_context)
         except (AgnesError, ValidationError) as error:
             self.say(request, said(error), level=messages.ERROR)
             answer = Redirect(request.get_full_path())
@@ -244,13 +89,14 @@ class Admin(BulkAdmin):
     ) -> Any:
         """Show or save the form; what a service refuses is shown in it, else in the list."""
         try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
+            with violations_told():
+                return super().changeform_view(request, object_id, form_url, extra_context)
         except (AgnesError, ValidationError) as error:
             if request.method == "POST" and not hasattr(request, "refused"):
                 request.refused = error  # type: ignore[attr-defined]  # read by get_form
                 return self.changeform_view(request, object_id, form_url, extra_context)
             self.say(request, said(error), level=messages.ERROR)
-            return Redirect(reverse(self._url_name("changelist")))
+            return Redirect(reverse(self.url_name("changelist")))
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
@@ -298,10 +144,11 @@ class Admin(BulkAdmin):
     ) -> HttpResponse:
         """Ask, then delete; what a service refuses becomes a message on the object's page."""
         try:
-            answer: HttpResponse = super().delete_view(request, object_id, extra_context)
+            with violations_told():
+                answer: HttpResponse = super().delete_view(request, object_id, extra_context)
         except (AgnesError, ValidationError) as error:
             self.say(request, said(error), level=messages.ERROR)
-            answer = Redirect(reverse(self._url_name("change"), args=[object_id]))
+            answer = Redirect(reverse(self.url_name("change"), args=[object_id]))
         return answer
 
     def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
@@ -327,9 +174,6 @@ class Admin(BulkAdmin):
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
         """Leave the record to the audit."""
-
-    def _url_name(self, page: str) -> str:
-        return f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
 
 
 class ReadOnlyAdmin(Admin):

@@ -22,6 +22,7 @@ _SHOWN = 8
 # What somebody did to one thing, and the noun of it for when there are several.
 SENTENCES: Mapping[str, tuple[str, str]] = {
     "audit.check": ("found that the audit was altered", "time"),
+    "audit.lost": ("found that events of the audit were gone", "time"),
     "column.describe": ("described a column of {}", "table"),
     "data.download": ("downloaded {}", "table"),
     "folder.change": ("changed the folder {}", "folder"),
@@ -116,7 +117,7 @@ def sentence(deed: Deed, known: Mapping[str, str]) -> str:
         what = _called(next(iter(deed.resources)), known)
     else:
         what = human.plural(len(deed.resources), noun)
-        said = said if "{}" in said else f"{said} ({{}})"
+        said = said.replace(f"the {noun} {{}}", "{}") if "{}" in said else f"{said} ({{}})"
     return f"{_who(deed, known)} {said.format(what)}"
 
 

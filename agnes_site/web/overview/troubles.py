@@ -16,8 +16,8 @@ from django.utils.safestring import SafeString
 
 from agnes_site.core import markup
 from catalog.models import Incident
+from extracts.admin.shown import page_of, state_badge
 from extracts.models import Run, RunState
-from extracts.shown import page_of, state_badge
 
 _DAY = timedelta(days=1)
 _SHOWN = 6
@@ -54,7 +54,7 @@ def failures_card(request: HttpRequest, unmended: Sequence[dict[str, Any]]) -> S
     under_way = {_key(run): run for run in Run.objects.filter(_any(again))}
     rows = [
         [
-            markup.link(page_of(run), run.table or run.source or "everything"),
+            markup.link(page_of(run), run.subject),
             markup.lines(run.error_message or "It did not say why.", run.error_hint),
             markup.when(run.queued_at),
             _again(request, run, under_way.get(_key(run))),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agnes_site.core.config import BASE_DIR, described
-from agnes_site.core.known_keys import ACCEPTED_KEYS
+from agnes_site.core.config.known_keys import ACCEPTED_KEYS
 from agnes_site.web.reference import markdown
 
 _INTRODUCTION = """\

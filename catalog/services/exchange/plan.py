@@ -15,6 +15,7 @@ from django.db import transaction
 
 from access.models import User
 from access.services import audit
+from agnes_site.core.constraints import violations_told
 from agnes_site.core.errors import AgnesError, ConflictError, InvalidInputError
 from agnes_site.core.failpoints import failpoint
 from catalog.services.exchange.document import Document, Entry, Problem
@@ -209,7 +210,7 @@ def _do(plan: Plan, by: User | None) -> list[Problem]:
             problems.append(Problem(message=message, line=change.line, where=change.said))
             continue
         try:
-            with transaction.atomic():
+            with violations_told(), transaction.atomic():
                 _step(kind, change)(by)
         except (AgnesError, ValidationError) as error:
             problems.append(_problem(change, error))

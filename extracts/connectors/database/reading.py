@@ -10,8 +10,9 @@ from typing import TypeVar
 import pyarrow as pa
 
 from extracts.connectors.database.relation import Relation, typed
-from extracts.connectors.database.upstream import Upstream, batch_rows
+from extracts.connectors.database.upstream import Upstream
 from extracts.engine.keys import OutOfOrderError, checked_keys, without_nulls
+from extracts.engine.session import batch_rows
 from extracts.engine.sorting import sorted_rows
 
 Made = TypeVar("Made")

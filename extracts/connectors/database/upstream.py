@@ -14,9 +14,7 @@ from agnes_site.core.errors import AgnesError
 from agnes_site.core.sql import quote_identifier
 from extracts.connectors.database.errors import ValueUnreadableError
 from extracts.connectors.database.relation import Relation, SourceColumn, duckdb_select
-
-_VECTOR_ROWS = 2048
-_BATCH_CELLS = 400_000
+from extracts.engine.session import batch_rows
 
 
 class Upstream(ABC):
@@ -141,8 +139,3 @@ def select(
     if limit is not None:
         parts.append(f"LIMIT {limit:d}")
     return " ".join(parts)
-
-
-def batch_rows(columns: int) -> int:
-    """Return how many rows to handle at once: fewer of wide tables, whole vectors of DuckDB."""
-    return max(1, min(16, _BATCH_CELLS // (columns * _VECTOR_ROWS))) * _VECTOR_ROWS

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from agnes_site.core.errors import InvalidInputError, NotFoundError, UpstreamError
 from catalog.connectors import (
@@ -29,12 +29,12 @@ from catalog.connectors import (
 )
 from extracts.connectors.external.evaluation import evaluated
 from extracts.connectors.external.files import Stamps, folder_stamps, opened_inside, stamps
-from extracts.engine.contract import InnerTable, read_extract
+from extracts.connectors.reach.paths import AbsolutePath
+from extracts.engine.contract import EXTRACT_NAME, InnerTable, read_extract
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_EXTRACT_NAME = "extract.duckdb"
 _PART_KEY = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.=+-]{0,100}[A-Za-z0-9_])?")
 
 
@@ -72,14 +72,9 @@ class FilesChangingError(UpstreamError):
 class ExternalConfig(Settings):
     """Where the extract lies."""
 
-    folder: Path = Field(description="Absolute path of the folder that holds `extract.duckdb`.")
-
-    @field_validator("folder")
-    @classmethod
-    def _is_absolute(cls, folder: Path) -> Path:
-        if not folder.is_absolute():
-            raise ValueError("The folder must be an absolute path.")
-        return folder
+    folder: AbsolutePath = Field(
+        description="Absolute path of the folder that holds `extract.duckdb`."
+    )
 
 
 class ExternalTable(Settings):
@@ -106,7 +101,7 @@ class ExternalConnector(Connector):
 
     def test(self, config: Settings, secrets: Mapping[str, str]) -> Health:
         """Read the extract and say how many tables it shows."""
-        extract = read_extract(_folder(config) / _EXTRACT_NAME)
+        extract = read_extract(_folder(config) / EXTRACT_NAME)
         skipped = {left_out.table: left_out.reason for left_out in extract.skipped}
         return Health(
             message=f"The extract shows {len(extract.tables)} tables.",
@@ -114,8 +109,16 @@ class ExternalConnector(Connector):
         )
 
     def discover(self, config: Settings, secrets: Mapping[str, str]) -> Iterator[TableSpec]:
-        """Yield the tables of the extract, with their rows in it or remote."""
-        for table in read_extract(_folder(config) / _EXTRACT_NAME).tables:
+        """Yield the tables of the extract, also those that it lists and that cannot be used."""
+        extract = read_extract(_folder(config) / EXTRACT_NAME)
+        usable = {table.name.lower() for table in extract.tables}
+        for each in extract.skipped:
+            if each.table.lower() not in usable:
+                yield TableSpec(
+                    name=each.table, upstream_id=each.table, source_table=each.table,
+                    problem=each.reason,
+                )  # fmt: skip
+        for table in extract.tables:
             yield TableSpec(
                 name=table.name,
                 upstream_id=table.name,
@@ -132,7 +135,7 @@ class ExternalConnector(Connector):
     ) -> pa.Table:
         """Return the first ``rows`` rows, evaluated apart."""
         folder = _folder(config)
-        inner = _inner_table(folder, table, stamps(folder, [folder / _EXTRACT_NAME]))
+        inner = _inner_table(folder, table, stamps(folder, [folder / EXTRACT_NAME]))
         with (
             tempfile.TemporaryDirectory() as scratch,
             evaluated(folder, inner.name, scratch=Path(scratch), rows=rows) as batches,
@@ -147,7 +150,7 @@ class ExternalConnector(Connector):
         """
         folder = _folder(config)
         aliases = {_remote_place(folder, table)[0].lower() for table in tables}
-        listed = read_extract(folder / _EXTRACT_NAME).remote
+        listed = read_extract(folder / EXTRACT_NAME).remote
         found = [each for each in listed if each.alias.lower() in aliases]
         if len(aliases) != 1 or len(found) != 1:
             raise RemoteTableInvalidError(
@@ -172,7 +175,7 @@ class ExternalConnector(Connector):
             EvaluationError: DuckDB cannot evaluate the table.
         """
         folder = _folder(config)
-        extract = [folder / _EXTRACT_NAME, folder / f"{_EXTRACT_NAME}.wal"]
+        extract = [folder / EXTRACT_NAME, folder / f"{EXTRACT_NAME}.wal"]
         written = stamps(folder, extract)
         inner = _inner_table(folder, request.table, written)
         files = _copyable(inner)
@@ -196,7 +199,7 @@ def _folder(config: Settings) -> Path:
 def _inner_table(folder: Path, table: TableRequest, written: Stamps) -> InnerTable:
     wanted = table.source_table.lower()
     seen = json.dumps([written, folder_stamps(folder)])
-    for inner in _inner_tables(folder / _EXTRACT_NAME, seen):
+    for inner in _inner_tables(folder / EXTRACT_NAME, seen):
         if inner.name.lower() == wanted and not inner.is_remote:
             return inner
     raise InnerTableMissingError(
@@ -211,7 +214,7 @@ def _inner_tables(path: Path, seen: str) -> tuple[InnerTable, ...]:
 
 
 def _remote_place(folder: Path, table: TableRequest) -> tuple[str, str, str]:
-    for inner in read_extract(folder / _EXTRACT_NAME, only=table.source_table).tables:
+    for inner in read_extract(folder / EXTRACT_NAME, only=table.source_table).tables:
         if inner.place is not None:
             return inner.place
     raise RemoteTableInvalidError(f"The view of {table.source_table!r} leads to no remote table.")

@@ -17,8 +17,8 @@ import pyarrow as pa
 from agnes_site.core.errors import AgnesError, InvalidInputError, UpstreamError
 from extracts.connectors.external.evaluator import Outcome
 from extracts.connectors.external.files import ReachesOutsideError, refuse_pipes
+from extracts.engine.warm import ROOT
 
-_ROOT = Path(__file__).resolve().parents[3]
 _LONGEST_MESSAGE = 500
 _END_SECONDS = 10
 # Arrow's own allocator would start a thread, and the wall is for processes that have one.
@@ -75,7 +75,7 @@ def _started(
     arguments = [str(folder), table, spill, str(-1 if rows is None else rows), str(os.getpid())]
     return subprocess.Popen(
         [sys.executable, "-m", "extracts.connectors.external.evaluator", *arguments],
-        cwd=_ROOT,
+        cwd=ROOT,
         env=_ENVIRONMENT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

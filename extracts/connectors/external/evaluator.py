@@ -6,9 +6,7 @@ exit status how it went. Rows leave as an Arrow stream, a message about a failur
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 from enum import IntEnum
 from pathlib import Path
@@ -23,11 +21,11 @@ from extracts.engine import landlock
 from extracts.engine.columns import check_depth
 from extracts.engine.contract.opening import attach, connect
 from extracts.engine.contract.shape import EXTRACT_NAME
+from extracts.engine.parent import end_with
 
 _MEMORY_LIMIT = "512MB"
 _THREADS = 2
 _BATCH_ROWS = 16 * 1024
-_PR_SET_PDEATHSIG = 1
 _NESTED = frozenset(["list", "array", "map", "struct", "union"])
 # How DuckDB reports what the kernel refused.
 _REFUSALS = ("Permission denied", "Operation not permitted")
@@ -43,7 +41,7 @@ class Outcome(IntEnum):
 
 def main(folder: Path, table: str, spill: Path, rows: int, parent: int) -> Outcome:
     """Write the rows of ``table`` to stdout, at most ``rows`` unless it is negative."""
-    _end_with(parent)
+    end_with(parent)
     duckdb.default_connection().close()
     connection = connect(memory_limit=_MEMORY_LIMIT, scratch=spill)
     # Whatever Arrow and DuckDB import late has to be there before the wall is.
@@ -85,13 +83,6 @@ def _send(batches: pa.RecordBatchReader) -> None:
 def _ended(outcome: Outcome, error: Exception) -> Outcome:
     sys.stderr.write(str(error))
     return outcome
-
-
-def _end_with(parent: int) -> None:
-    """Ask the kernel to end this process when the one that wants the rows is gone."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(Outcome.FAILED)
 
 
 if __name__ == "__main__":

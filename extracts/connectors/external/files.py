@@ -18,7 +18,10 @@ class ReachesOutsideError(InvalidInputError):
     """The extract reads something that does not lie in its own folder."""
 
     code = "external_reaches_outside"
-    hint = "An extract may only read files below its own folder; links that lead out do not count."
+    hint = (
+        "Views may only read files below the folder of the extract, by absolute paths; links that "
+        "lead out do not count."
+    )
 
 
 def stamps(folder: Path, files: Iterable[Path] | None) -> Stamps:

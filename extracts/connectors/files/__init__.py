@@ -1,1 +1,1 @@
-"""Tables from files in a folder: CSV and Parquet, plain or gzip."""
+"""Tables from files: CSV, JSON, Parquet and workbooks, from folders, web servers and S3."""

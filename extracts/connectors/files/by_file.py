@@ -14,9 +14,9 @@ import pyarrow as pa
 from agnes_site.core.errors import InvalidInputError
 from catalog.connectors import ColumnSpec, Rejected, TableRequest
 from extracts.connectors.files.errors import TableSettingsError, TooManyBadRowsError
-from extracts.connectors.files.listing import SourceFile
 from extracts.connectors.files.reading import Reader, SetAside, reader_of
-from extracts.connectors.files.settings import FilesTable
+from extracts.connectors.files.source_file import SourceFile
+from extracts.connectors.files.table_settings import FilesTable
 from extracts.connectors.files.writing import with_care
 from extracts.engine.combining import fitted
 

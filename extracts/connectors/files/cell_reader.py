@@ -13,9 +13,9 @@ import pyarrow as pa
 from catalog.connectors import ColumnSpec
 from extracts.connectors.files.cell_rows import CellRow, CellRows
 from extracts.connectors.files.errors import FileUnusableError
-from extracts.connectors.files.listing import SourceFile
 from extracts.connectors.files.rejects import Rejects
-from extracts.connectors.files.settings import FilesTable
+from extracts.connectors.files.source_file import SourceFile
+from extracts.connectors.files.table_settings import FilesTable
 
 
 class CellReader(ABC):
@@ -36,11 +36,11 @@ class CellReader(ABC):
         """Look at all rows, or at the first ``look_at``, for columns and types.
 
         Raises:
-            FileUnusableError: as ``error``: a file is not what it should be.
+            FileUnusableError: as ``error``: a file is not what it should be, or too large.
             RowError: a row cannot be used.
         """
         self._files = files
-        self._options = options
+        self._options = options = self._prepared(options)
         self._scratch = scratch
         self.rejects = Rejects(scratch, options)
         self._rows = CellRows(
@@ -78,6 +78,10 @@ class CellReader(ABC):
         """Say what is wrong with the files that reading failed on."""
         reason = str(error).partition("\n")[0][:200]
         return self.error(f"{self._files[0].name} cannot be read: {reason}")
+
+    def _prepared(self, options: FilesTable) -> FilesTable:
+        """Get ready to read, and return the settings as they are for these files."""
+        return options
 
     def _declared(self) -> Sequence[str]:
         """Return the columns that the files themselves name, whatever their rows have."""

@@ -16,11 +16,11 @@ from extracts.connectors.files.fixed_types import fixed_types
 from extracts.connectors.files.names import usable
 from extracts.connectors.files.notation import Notation
 from extracts.connectors.files.rejects import Rejects
-from extracts.connectors.files.session import batch_rows as rows_at_once
-from extracts.connectors.files.settings import FilesTable
 from extracts.connectors.files.sifting import Sifter, TextBatch, without
+from extracts.connectors.files.table_settings import FilesTable
 from extracts.connectors.files.text_types import ColumnType
 from extracts.engine.columns import MAX_COLUMNS
+from extracts.engine.session import batch_rows
 
 _BATCH_LETTERS = 2_000_000
 
@@ -89,7 +89,7 @@ class CellRows:
 
     def _batches(self) -> Iterator[TextBatch]:
         rows = self._read()
-        size = rows_at_once(len(self._types))
+        size = batch_rows(len(self._types))
         while some := _taken(rows, size):
             start = 0
             for place in range(1, len(some) + 1):

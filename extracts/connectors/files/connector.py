@@ -31,13 +31,14 @@ from catalog.connectors import (
 )
 from extracts.connectors.files.by_file import FilesInTurn, readers_by_file
 from extracts.connectors.files.formats import split_sheet
-from extracts.connectors.files.listing import SourceFile, refuse_mixture
 from extracts.connectors.files.locations.choice import location_of
 from extracts.connectors.files.locations.location import Entry, Fetched, Location, Stamp
 from extracts.connectors.files.offers import SAMPLE_ROWS, offered
 from extracts.connectors.files.parting import check_all, extract_parts
 from extracts.connectors.files.reading import Reader, reader_of
-from extracts.connectors.files.settings import FilesConfig, FilesTable
+from extracts.connectors.files.settings import FilesConfig
+from extracts.connectors.files.source_file import SourceFile, refuse_mixture
+from extracts.connectors.files.table_settings import FilesTable
 from extracts.connectors.files.writing import first_rows, write
 from extracts.engine.parquet import WRITER
 from extracts.engine.session import session

@@ -6,7 +6,7 @@ import codecs
 
 from extracts.connectors.files.errors import FileUnusableError
 from extracts.connectors.files.formats import Format
-from extracts.connectors.files.listing import SourceFile
+from extracts.connectors.files.source_file import SourceFile
 
 HEAD_BYTES = 4096
 _MANY_NULS = 10

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
+from itertools import islice
 
 from extracts.connectors.files.csv_records import NotCsvError, Signs
 from extracts.connectors.files.formats import Format
 from extracts.connectors.files.lines import DAMAGE, Lines, LongLineError, text_lines
-from extracts.connectors.files.listing import SourceFile
 from extracts.connectors.files.names import Names, numbered, usable
-from extracts.connectors.files.settings import FilesTable
+from extracts.connectors.files.source_file import SourceFile
+from extracts.connectors.files.table_settings import FilesTable
 
 _DELIMITERS = ",;\t|"
 _HEAD_LETTERS = 200_000
@@ -22,7 +24,7 @@ def look_at(file: SourceFile, options: FilesTable) -> tuple[Signs, Names]:
         NotCsvError: the file is empty, not text, or has no header where one should be.
     """
     with text_lines(file, encoding=options.encoding, error=NotCsvError) as lines:
-        head = _head(file, lines, options)
+        head, is_quoted_above = _head(file, lines, options)
     delimiter = options.delimiter or ("\t" if file.kind is Format.TSV else None)
     delimiter = delimiter or _likely_delimiter(head, options)
     signs = Signs(
@@ -35,6 +37,8 @@ def look_at(file: SourceFile, options: FilesTable) -> tuple[Signs, Names]:
         has_header=options.has_header,
     )
     record = _first_record(head, signs)
+    has_odd_head = is_quoted_above or _is_broken(head, record)
+    signs = replace(signs, has_odd_head=has_odd_head)
     if not (any(record) if options.has_header else record):
         raise NotCsvError(
             f"The first line of {file.name} is empty.",
@@ -51,13 +55,22 @@ def look_at(file: SourceFile, options: FilesTable) -> tuple[Signs, Names]:
     return signs, usable(record, file=file.name)
 
 
-def _head(file: SourceFile, lines: Lines, options: FilesTable) -> list[str]:
-    """Return the first lines that are data, enough of them for a header of several lines."""
+def _is_broken(head: list[str], record: list[str]) -> bool:
+    """Say whether a line ends within the header, or in another way after it than the next one."""
+    ends = {line[len(line.rstrip("\r\n")) :] for line in head[:2]}
+    return len(ends - {""}) > 1 or any("\n" in name or "\r" in name for name in record)
+
+
+def _head(file: SourceFile, lines: Lines, options: FilesTable) -> tuple[list[str], bool]:
+    """Return the first lines that are data, and whether a line above them holds a quote.
+
+    They are enough for a header of several lines.
+    """
     head: list[str] = []
-    size = 0
+    size, is_quoted_above = 0, False
     try:
-        for _ in range(options.skip_rows):
-            next(lines, None)
+        for line in islice(lines, options.skip_rows):
+            is_quoted_above = is_quoted_above or bool(options.quote and options.quote in line)
         for line in lines:
             if options.comment and line.startswith(options.comment):
                 continue
@@ -76,7 +89,7 @@ def _head(file: SourceFile, lines: Lines, options: FilesTable) -> list[str]:
             f"{file.name} holds nothing but lines that are passed over.",
             hint="Check skip_rows and comment in the settings of the table.",
         )
-    return head
+    return head, is_quoted_above
 
 
 def _likely_delimiter(head: list[str], options: FilesTable) -> str:

@@ -36,7 +36,11 @@ class CsvRowError(RowError):
 
 @dataclass(frozen=True, kw_only=True)
 class Signs:
-    """What the characters of a CSV file mean, and which of its lines are data."""
+    """What the characters of a CSV file mean, and which of its lines are data.
+
+    A head is odd where the header breaks its line or ends in a way of its own, or a line above it
+    holds a quote.
+    """
 
     delimiter: str
     quote: str = '"'
@@ -45,6 +49,7 @@ class Signs:
     skip_rows: int = 0
     skip_footer: int = 0
     has_header: bool = True
+    has_odd_head: bool = False
 
     @property
     def _is_doubled(self) -> bool:

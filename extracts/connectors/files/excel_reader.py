@@ -8,18 +8,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 from python_calamine import CalamineSheet
 
-from catalog.connectors import ColumnSpec
 from extracts.connectors.files.cell_reader import CellReader
 from extracts.connectors.files.cell_rows import CellRow
 from extracts.connectors.files.cells import text_of
 from extracts.connectors.files.fixed_types import spelled_once
-from extracts.connectors.files.listing import SourceFile
 from extracts.connectors.files.names import numbered, usable
-from extracts.connectors.files.settings import FilesTable
+from extracts.connectors.files.source_file import SourceFile
+from extracts.connectors.files.table_settings import FilesTable
 from extracts.connectors.files.workbook import WorkbookUnusableError, open_workbook
 
 # Whole numbers up to here are exact: a workbook keeps all numbers as fractions.
@@ -31,29 +29,12 @@ class ExcelReader(CellReader):
 
     error = WorkbookUnusableError
 
-    def __init__(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        files: Sequence[SourceFile],
-        *,
-        options: FilesTable,
-        known: Sequence[ColumnSpec],
-        scratch: Path,
-        look_at: int | None = None,
-    ) -> None:
-        """Look at all rows, or at the first ``look_at``, for columns and types.
-
-        Raises:
-            WorkbookUnusableError: a file is no workbook, or has no such sheet.
-            WorkbookTooLargeError: a workbook is larger than the settings allow.
-        """
+    def _prepared(self, options: FilesTable) -> FilesTable:
         self._open: tuple[SourceFile, _Sheet] | None = None
         self._is_needed_again = True
         self._notes: dict[str, None] = {}
         self._spelled: dict[str, str] = {}
-        super().__init__(
-            connection, files, options=options, known=known, scratch=scratch, look_at=look_at
-        )
+        return options
 
     @property
     def notes(self) -> tuple[str, ...]:

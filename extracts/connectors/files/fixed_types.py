@@ -9,7 +9,7 @@ import duckdb
 from catalog.connectors import ColumnSpec
 from extracts.connectors.files.errors import TableSettingsError
 from extracts.connectors.files.notation import Notation
-from extracts.connectors.files.settings import FilesTable
+from extracts.connectors.files.table_settings import FilesTable
 from extracts.connectors.files.text_types import ColumnType
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
-import duckdb
-
-from catalog.connectors import ColumnSpec
 from extracts.connectors.files.cell_reader import CellReader
 from extracts.connectors.files.cell_rows import CellRow
 from extracts.connectors.files.formats import Format
 from extracts.connectors.files.json_document import document_records
 from extracts.connectors.files.json_records import NotJsonError, Record, line_records
 from extracts.connectors.files.lines import text_lines
-from extracts.connectors.files.listing import SourceFile
-from extracts.connectors.files.settings import FilesTable
+from extracts.connectors.files.source_file import SourceFile
+from extracts.connectors.files.table_settings import FilesTable
 
 
 class JsonReader(CellReader):
@@ -23,28 +19,11 @@ class JsonReader(CellReader):
 
     error = NotJsonError
 
-    def __init__(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        files: Sequence[SourceFile],
-        *,
-        options: FilesTable,
-        known: Sequence[ColumnSpec],
-        scratch: Path,
-        look_at: int | None = None,
-    ) -> None:
-        """Look at all rows, or at the first ``look_at``, for columns and types.
-
-        Raises:
-            NotJsonError: a file is no JSON.
-            RowError: a row cannot be used.
-        """
+    def _prepared(self, options: FilesTable) -> FilesTable:
         # Null is written as such: no text stands for it unless the settings say so.
-        if "null_strings" not in options.model_fields_set:
-            options = options.model_copy(update={"null_strings": ()})
-        super().__init__(
-            connection, files, options=options, known=known, scratch=scratch, look_at=look_at
-        )
+        if "null_strings" in options.model_fields_set:
+            return options
+        return options.model_copy(update={"null_strings": ()})
 
     def _rows_of(self, file: SourceFile) -> Iterator[CellRow]:
         for record in self._records(file):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from extracts.connectors.files.content import HEAD_BYTES, refuse_foreign
 from extracts.connectors.files.errors import FileUnusableError
-from extracts.connectors.files.listing import SourceFile
+from extracts.connectors.files.source_file import SourceFile
 from extracts.connectors.files.streams import opened
 
 # A line longer than this is an error; a quote that is never closed ends here as well.

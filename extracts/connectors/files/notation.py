@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agnes_site.core.sql import quote_literal, quote_literals
-from extracts.connectors.files.settings import FilesTable
+from extracts.connectors.files.table_settings import FilesTable
 
 ZONED = "TIMESTAMP WITH TIME ZONE"
 

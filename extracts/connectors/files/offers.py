@@ -19,11 +19,11 @@ from agnes_site.core.errors import AgnesError
 from catalog.connectors import ColumnSpec, TableRequest, TableSpec
 from extracts.connectors.files.excel_reader import sheets_of
 from extracts.connectors.files.formats import Format, named_format
-from extracts.connectors.files.listing import SourceFile
 from extracts.connectors.files.locations.location import Entry, Location
 from extracts.connectors.files.locations.patterns import matches
 from extracts.connectors.files.reading import reader_of
-from extracts.connectors.files.settings import FilesTable
+from extracts.connectors.files.source_file import SourceFile
+from extracts.connectors.files.table_settings import FilesTable
 from extracts.engine.session import session
 
 # Rows that columns and types are found in where nothing is to be extracted yet.

@@ -12,10 +12,10 @@ import pyarrow as pa
 from agnes_site.core.errors import InvalidInputError
 from extracts.connectors.files.errors import FileUnusableError
 from extracts.connectors.files.formats import Compression
-from extracts.connectors.files.listing import SourceFile
 from extracts.connectors.files.rejects import Rejects
-from extracts.connectors.files.settings import FilesTable
+from extracts.connectors.files.source_file import SourceFile
 from extracts.connectors.files.streams import CHUNK_BYTES, opened
+from extracts.connectors.files.table_settings import FilesTable
 from extracts.engine.columns import column_specs
 from extracts.engine.combining import read_parts
 from extracts.engine.validation import DamagedFileError

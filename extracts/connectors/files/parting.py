@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from agnes_site.core.errors import AgnesError
 from catalog.connectors import ExtractRequest, ExtractResult, Output
 from extracts.connectors.files.by_file import JoinedRejects, readers_by_file, whole_schema
-from extracts.connectors.files.listing import refuse_mixture
 from extracts.connectors.files.locations.location import Entry, Fetched, Location, Stamp
-from extracts.connectors.files.settings import FilesTable
+from extracts.connectors.files.source_file import refuse_mixture
+from extracts.connectors.files.table_settings import FilesTable
 from extracts.connectors.files.writing import write
 from extracts.engine.columns import canonical_schema
 from extracts.engine.session import session

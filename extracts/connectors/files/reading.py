@@ -15,9 +15,9 @@ from extracts.connectors.files.csv_reader import CsvReader
 from extracts.connectors.files.excel_reader import ExcelReader
 from extracts.connectors.files.formats import Format, split_sheet
 from extracts.connectors.files.json_reader import JsonReader
-from extracts.connectors.files.listing import SourceFile
 from extracts.connectors.files.parquet_reader import ParquetReader
-from extracts.connectors.files.settings import FilesTable
+from extracts.connectors.files.source_file import SourceFile
+from extracts.connectors.files.table_settings import FilesTable
 
 
 class SetAside(Protocol):

@@ -9,7 +9,7 @@ import orjson
 
 from catalog.connectors import Rejected
 from extracts.connectors.files.errors import RowError, TooManyBadRowsError
-from extracts.connectors.files.settings import BadRows, FilesTable
+from extracts.connectors.files.table_settings import BadRows, FilesTable
 
 # Of the text of a row that is set aside, no more than this many characters are kept.
 TEXT_LIMIT = 1_000

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import duckdb
 
-from extracts.connectors.files.listing import SourceFile
+from extracts.connectors.files.source_file import SourceFile
 from extracts.engine.failures import is_out_of_memory
 from extracts.engine.session import memory_for
 
-_VECTOR_ROWS = 2048
-_BATCH_CELLS = 400_000
 _MANY_COLUMNS = 100
 
 
@@ -24,11 +22,6 @@ def suit_width(connection: duckdb.DuckDBPyConnection, columns: int) -> None:
     if columns > _MANY_COLUMNS:
         connection.execute("SET threads = 1")
     connection.execute(f"SET memory_limit = '{memory_for(columns)}MiB'")
-
-
-def batch_rows(columns: int) -> int:
-    """Return how many rows to handle at once: fewer of wide tables, whole vectors of DuckDB."""
-    return max(1, min(16, _BATCH_CELLS // (columns * _VECTOR_ROWS))) * _VECTOR_ROWS
 
 
 def linked(files: Sequence[SourceFile], scratch: Path) -> list[Path]:

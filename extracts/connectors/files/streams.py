@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from extracts.connectors.files.errors import FileUnusableError
 from extracts.connectors.files.formats import Compression
-from extracts.connectors.files.listing import SourceFile
+from extracts.connectors.files.source_file import SourceFile
 
 CHUNK_BYTES = 1024 * 1024
 

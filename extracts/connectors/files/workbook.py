@@ -25,7 +25,7 @@ from python_calamine import (
 from extracts.connectors.files.content import HEAD_BYTES, refuse_foreign
 from extracts.connectors.files.errors import FileUnusableError
 from extracts.connectors.files.formats import Compression
-from extracts.connectors.files.listing import SourceFile
+from extracts.connectors.files.source_file import SourceFile
 from extracts.connectors.files.streams import CHUNK_BYTES, opened
 
 # Cells of a sheet that fit into memory for each MB that its workbook may have.

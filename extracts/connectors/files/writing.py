@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from catalog.connectors import CandidatePart, Output
 from extracts.connectors.files.reading import Reader
-from extracts.connectors.files.session import batch_rows, is_about_data, suit_width
+from extracts.connectors.files.session import is_about_data, suit_width
 from extracts.engine.keys import OutOfOrderError, checked_keys, spelled_key
+from extracts.engine.session import batch_rows
 from extracts.engine.sorting import sorted_rows
 
 _Read = TypeVar("_Read")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from catalog.connectors import Settings
+from extracts.connectors.reach.paths import AbsolutePath
 
 
 class SslMode(StrEnum):
@@ -19,12 +18,6 @@ class SslMode(StrEnum):
     REQUIRE = "require"
     VERIFY_CA = "verify-ca"
     VERIFY_FULL = "verify-full"
-
-
-def _absolute(path: Path | None) -> Path | None:
-    if path is not None and not path.is_absolute():
-        raise ValueError("give the whole path of the file, beginning with /")
-    return path
 
 
 class PostgresConfig(Settings):
@@ -47,7 +40,7 @@ class PostgresConfig(Settings):
         description="Encryption: verify-full checks certificate and name and is right for "
         "every network that others use; prefer encrypts where the server can.",
     )
-    ssl_root_certificate: Annotated[Path | None, AfterValidator(_absolute)] = Field(
+    ssl_root_certificate: AbsolutePath | None = Field(
         default=None,
         title="Certificate of the authority",
         json_schema_extra={"shown_when": {"sslmode": ["verify-ca", "verify-full"]}},

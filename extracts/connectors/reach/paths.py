@@ -7,12 +7,25 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from agnes_site.core.errors import InvalidInputError
 from catalog.connectors import Reach
 
 # Not files of anybody, whatever is configured.
 _SYSTEM = (Path("/proc"), Path("/sys"), Path("/dev"))
+
+
+def _whole(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("give the whole path, beginning with /")
+    return path
+
+
+# A path of the server in the settings of a source.
+AbsolutePath = Annotated[Path, AfterValidator(_whole)]
 
 
 class PathNotAllowedError(InvalidInputError):

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from catalog.connectors import Settings
-
-
-def _absolute(path: Path) -> Path:
-    if not path.is_absolute():
-        raise ValueError("give the whole path of the file, beginning with /")
-    return path
+from extracts.connectors.reach.paths import AbsolutePath
 
 
 class SqliteConfig(Settings):
     """One file of SQLite on the server."""
 
-    path: Annotated[Path, AfterValidator(_absolute)] = Field(
+    path: AbsolutePath = Field(
         description="The database's file on the server; it is opened for reading only."
     )
     busy_timeout_seconds: int = Field(

@@ -15,10 +15,17 @@ from extracts.engine.contract.opening import (
     connect,
 )
 from extracts.engine.contract.reader import Extract, ExtractInvalidError, InnerTable, read_extract
-from extracts.engine.contract.shape import DataFile, ExtractTable, LeftOut, data_file_name
-from extracts.engine.contract.writer import PreparedExtract, prepare_extract, write_extract
+from extracts.engine.contract.shape import (
+    EXTRACT_NAME,
+    DataFile,
+    ExtractTable,
+    LeftOut,
+    data_file_name,
+)
+from extracts.engine.contract.writer import PreparedExtract, prepare_extract, switch_all
 
 __all__ = [
+    "EXTRACT_NAME",
     "DataFile",
     "Extract",
     "ExtractBusyError",
@@ -36,5 +43,5 @@ __all__ = [
     "is_written_by_us",
     "prepare_extract",
     "read_extract",
-    "write_extract",
+    "switch_all",
 ]

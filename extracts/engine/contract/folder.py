@@ -91,8 +91,11 @@ class ExtractFolder:
         path.rename(place)
         return place
 
-    def link(self, wanted: Mapping[str, Path]) -> None:
-        """Make each name below ``data/`` a hard link to its stored file."""
+    def link(self, wanted: Mapping[str, Path]) -> set[Path]:
+        """Make each name below ``data/`` a hard link to its stored file.
+
+        Return the folders that are to be made durable.
+        """
         self.data.mkdir(exist_ok=True)
         (self.data / _NEW_LINK).unlink(missing_ok=True)
         for name, stored_at in wanted.items():
@@ -100,8 +103,7 @@ class ExtractFolder:
             target.parent.mkdir(exist_ok=True)
             if not _is_same_file(target, stored_at):
                 _replace_link(self.data / _NEW_LINK, target, stored_at)
-        for folder in {(self.data / name).parent for name in wanted} | {self.data}:
-            fsync_folder(folder)
+        return {(self.data / name).parent for name in wanted} | {self.data}
 
     def remove_links_except(self, wanted: Collection[str]) -> None:
         """Remove the links of ours that are not ``wanted`` any more."""

@@ -9,6 +9,7 @@ import duckdb
 
 from agnes_site.core.errors import InvalidInputError, UpstreamError
 from agnes_site.core.sql import quote_literal, quote_literals
+from extracts.engine.extensions import OFFLINE
 
 _MAGIC = b"DUCK"
 _VERSION_AT = 12
@@ -44,8 +45,7 @@ def connect(
     """
     connection = duckdb.connect(
         config={
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
+            **OFFLINE,
             "memory_limit": memory_limit,
             "temp_directory": str(scratch or ""),
             "threads": "1",

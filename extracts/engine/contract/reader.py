@@ -72,11 +72,6 @@ class InnerTable:
         """Say that its rows stay in another system."""
         return self.query_mode is QueryMode.REMOTE
 
-    @property
-    def needs_evaluation(self) -> bool:
-        """Say that its rows are in the extract, but not as files of their own."""
-        return self.files is None and not self.is_remote
-
 
 @dataclass(frozen=True, kw_only=True)
 class Extract:

@@ -12,16 +12,17 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from agnes_site.core.errors import AgnesError
 from agnes_site.core.failpoints import failpoint
-from agnes_site.core.sql import quote_identifier, quote_literal, quote_literals
-from agnes_site.core.storage import fsync_file, fsync_folder
+from agnes_site.core.sql import quote_identifier, quote_literal
+from agnes_site.core.storage import fsync_all
 from catalog.connectors import Attach, QueryMode
 from extracts.engine.contract.folder import ExtractFolder
 from extracts.engine.contract.opening import connect
 from extracts.engine.contract.shape import EXTRACT_NAME, RESERVED, ExtractTable, LeftOut
 from extracts.engine.failures import full_disk_told
 from extracts.engine.remote_views import standing_in
-from extracts.engine.statements import run_each
+from extracts.engine.statements import rows_of_files, run_each
 
 _META_TABLE = """
     CREATE TABLE _meta (
@@ -42,9 +43,9 @@ _REMOTE_ATTACH_TABLE = """
 class PreparedExtract:
     """A new ``extract.duckdb`` that lies complete beside the one in use.
 
-    ``sha256`` tells our own file from a foreign one: record it before :meth:`switch`.
+    ``sha256`` tells our own file from a foreign one: record it before :func:`switch_all`.
     ``left_out`` are tables that could not be shown, ``moved_aside`` the new places of what
-    somebody else had put into the folder.
+    somebody else had put into the folder, ``unsafe`` what is not durable yet.
     """
 
     folder: Path
@@ -52,28 +53,52 @@ class PreparedExtract:
     left_out: tuple[LeftOut, ...]
     moved_aside: tuple[Path, ...]
     files: frozenset[str]
+    unsafe: frozenset[Path]
     before_step: Callable[[], None]
 
-    def switch(self) -> None:
-        """Put the new file in place, then remove the files of tables that are gone."""
-        final = self.folder / EXTRACT_NAME
+    def put_in_place(self) -> None:
+        """Let readers see the new file."""
         self.before_step()
         (self.folder / f"{EXTRACT_NAME}.wal").unlink(missing_ok=True)
-        (self.folder / f"{EXTRACT_NAME}.tmp").replace(final)
-        fsync_folder(self.folder)
+        (self.folder / f"{EXTRACT_NAME}.tmp").replace(self.folder / EXTRACT_NAME)
         failpoint("regenerate.extract_replaced")
+
+    def tidy(self) -> None:
+        """Remove the files of tables that are gone."""
         self.before_step()
         ExtractFolder(self.folder).remove_links_except(self.files)
         failpoint("regenerate.links_removed")
 
 
-def write_extract(
-    folder: Path, tables: Iterable[ExtractTable], *, remote: Sequence[Attach] = ()
-) -> PreparedExtract:
-    """Bring an extract folder up to date in one step: see :func:`prepare_extract`."""
-    prepared = prepare_extract(folder, tables, remote=remote)
-    prepared.switch()
-    return prepared
+def switch_all(prepared: Sequence[PreparedExtract]) -> dict[Path, AgnesError | OSError]:
+    """Put new files in place, each on its own; return what failed, by folder.
+
+    Each is durable before it is in place, and its place before what it replaces is removed; the
+    disk is asked for all of them at a time.
+    """
+    failed: dict[Path, AgnesError | OSError] = {}
+    lost = fsync_all({path for each in prepared for path in each.unsafe})
+    for each in prepared:
+        if trouble := [lost[path] for path in each.unsafe if path in lost]:
+            failed[each.folder] = trouble[0]
+    _do_each(PreparedExtract.put_in_place, prepared, failed)
+    failed |= fsync_all({each.folder for each in prepared} - failed.keys())
+    _do_each(PreparedExtract.tidy, prepared, failed)
+    return failed
+
+
+def _do_each(
+    step: Callable[[PreparedExtract], None],
+    prepared: Sequence[PreparedExtract],
+    failed: dict[Path, AgnesError | OSError],
+) -> None:
+    """Take a step for those that have not failed, and note which do now."""
+    for each in prepared:
+        if each.folder not in failed:
+            try:
+                step(each)
+            except (AgnesError, OSError) as error:
+                failed[each.folder] = error
 
 
 def prepare_extract(
@@ -114,7 +139,7 @@ def prepare_extract(
     moved_aside = tuple(place.set_aside(path) for path in foreign)
     failpoint("regenerate.foreign_set_aside")
     before_step()
-    place.link(wanted)
+    folders = place.link(wanted)
     failpoint("regenerate.data_linked")
 
     beside = folder / f"{EXTRACT_NAME}.tmp"
@@ -129,6 +154,7 @@ def prepare_extract(
         moved_aside=moved_aside,
         # A link may be the last copy of a file that is missing from the store: it stays.
         files=frozenset(name for table in tables for name, _ in table.files),
+        unsafe=frozenset([beside, *folders]),
         before_step=before_step,
     )
 
@@ -188,7 +214,6 @@ def _write(
             )
         connection.execute("CHECKPOINT extract")
     log.unlink(missing_ok=True)
-    fsync_file(beside)
     return left_out
 
 
@@ -213,7 +238,7 @@ def _fill(
     remote = [table.remote for table in tables if table.remote]
     with standing_in(connection, remote) as usable:
         views = {
-            table.name: [_view_sql(table, data) if table.files else _remote_view_sql(table)]
+            table.name: [_view_sql(table, data)]
             for table in tables
             if table.files or table.remote in usable
         }
@@ -240,17 +265,9 @@ def _meta(tables: Sequence[ExtractTable]) -> pa.Table:
 
 
 def _view_sql(table: ExtractTable, data: Path) -> str:
-    paths = [str(data / name) for name, _ in table.files]
-    if len(paths) == 1:
-        source = f"read_parquet({quote_literal(paths[0])})"
-    else:
-        source = f"read_parquet({quote_literals(paths)}, union_by_name = true)"
-    return f"CREATE VIEW {quote_identifier(table.name)} AS SELECT * FROM {source}"  # noqa: S608 - all quoted
-
-
-def _remote_view_sql(table: ExtractTable) -> str:
-    assert table.remote is not None
-    return f"CREATE VIEW {quote_identifier(table.name)} AS SELECT * FROM {table.remote.place}"  # noqa: S608 - all quoted
+    place = table.remote.place if table.remote else ""
+    rows = rows_of_files([data / name for name, _ in table.files]) if table.files else place
+    return f"CREATE VIEW {quote_identifier(table.name)} AS SELECT * FROM {rows}"  # noqa: S608 - all quoted
 
 
 def _sha256(path: Path) -> str:

@@ -28,7 +28,7 @@ class Command(BaseCommand):
                 done = scrub.read_all(on_progress=self._say)
         except leases.LeaseTakenError as error:
             raise CommandError(f"{error.message} {error.hint}") from error
-        for incident in Incident.objects.filter(kind=IncidentKind.DAMAGED, closed_at=None):
+        for incident in Incident.objects.waiting().filter(kind=IncidentKind.DAMAGED):
             self.stderr.write(f"{incident.message}\n{incident.hint}")
         if done.bad_files:
             raise SystemExit(1)

@@ -108,7 +108,12 @@ class Command(BaseCommand):
             slug=options["name"], source_type=options["type"], config=config, secrets=secrets,
             display_name=options["display_name"], schedule=options["schedule"], by=None,
         )  # fmt: skip
-        self._done(f"Added {options['name']}. Next: manage.py source discover {options['name']}")
+        name = options["name"]
+        if labels := reading.missing(options["type"], secrets):
+            change = f"manage.py source change {name} --secret-stdin KEY"
+            self._done(f"Added {name}; it needs a secret: {', '.join(labels)}. {change}")
+        else:
+            self._done(f"Added {name}. Next: manage.py source discover {name}")
 
     def _change(self, options: dict[str, Any]) -> None:
         source = sources.find_source(options["name"])

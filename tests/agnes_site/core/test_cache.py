@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
+
 import pytest
 
 from agnes_site.core.cache import FileBasedCache, RedisCache
@@ -35,3 +38,18 @@ def test_that_works_remembers(tmp_path):
     cache.set("key", 1)
 
     assert cache.get("key") == 1
+
+
+def test_asks_a_server_that_hangs_once_and_not_each_time():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        cache = RedisCache(f"redis://127.0.0.1:{silent.getsockname()[1]}", {})
+
+        assert [cache.get(f"key-{number}", number) for number in range(5)] == [0, 1, 2, 3, 4]
+
+        silent.setblocking(False)
+        asked = []
+        with suppress(BlockingIOError):
+            while True:
+                asked.append(silent.accept()[0])
+        assert len(asked) == 1
+        asked[0].close()

@@ -109,6 +109,7 @@ def test_gives_the_same_bytes_as_a_full_run(follow):
     assert table.sha256 == merged
 
 
+@pytest.mark.hostile(53)
 def test_reads_rows_with_the_cursor_of_the_last_run_again(follow):
     table = follow()
     table.run()
@@ -117,6 +118,7 @@ def test_reads_rows_with_the_cursor_of_the_last_run_again(follow):
     assert (4, "late") in table.run()
 
 
+@pytest.mark.hostile(53)
 def test_looks_back_for_rows_that_arrive_late(follow):
     table = follow()
     table.run()
@@ -164,6 +166,7 @@ def test_does_not_follow_a_cursor_that_is_no_number(follow):
      "ALTER TABLE t ADD extra int", "ALTER TABLE t ALTER name TYPE varchar[] USING ARRAY[name]",
      "DELETE FROM t WHERE id = 3"],
 )  # fmt: skip
+@pytest.mark.hostile(53)
 def test_reads_in_full_and_says_so_where_changes_do_not_tell_all(follow, change):
     table = follow()
     table.run()
@@ -204,6 +207,7 @@ def test_knows_the_values_of_a_tombstone(follow):
     assert table.run() == [(1, "a"), (2, "b")]
 
 
+@pytest.mark.hostile(53)
 def test_drops_rows_whose_key_is_gone(follow):
     table = follow(options={"deletes": "compare_keys"})
     table.run()

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import resource
-import time
 
 import duckdb
 import pytest
@@ -123,18 +122,21 @@ def test_offers_every_kind_of_table_with_keys_sizes_and_comments(
     assert found["names"].rows is None
 
 
-def test_offers_a_thousand_tables_in_two_seconds(connector, config, secrets, server, schema):
+def test_offers_a_thousand_tables_with_three_queries(connector, config, secrets, server, schema):
     server.execute("""
         DO $$ BEGIN FOR n IN 1..1000 LOOP
             EXECUTE format('CREATE TABLE stock.t%s (id int PRIMARY KEY, a text, b numeric)', n);
         END LOOP; END $$
     """)
-    before = time.monotonic()
+    asked: list[str] = []
 
-    found = [spec for spec in connector.discover(config, secrets) if spec.bucket == "stock"]
+    with connector.asked(config, secrets) as upstream:
+        values = upstream.values
+        upstream.values = lambda sql: (asked.append(sql), values(sql))[1]
+        found = [spec for spec in catalog.offered(upstream) if spec.bucket == "stock"]
 
     assert len(found) == 1000
-    assert time.monotonic() - before < 4
+    assert len(asked) == 3
 
 
 def test_offers_only_the_schemas_that_are_wanted(connector, config, secrets, server, schema):
@@ -189,6 +191,7 @@ def test_takes_names_of_any_kind(connector, config, secrets, server, schema, tmp
     assert rows == [(7, "[]")]
 
 
+@pytest.mark.hostile(53)
 def test_reads_from_one_snapshot(connector, config, secrets, server, schema, tmp_path, monkeypatch):
     """What is committed between two queries of a run is not seen by the second one."""
     server.execute(
@@ -208,6 +211,7 @@ def test_reads_from_one_snapshot(connector, config, secrets, server, schema, tmp
     assert rows == [(1,)]
 
 
+@pytest.mark.hostile(53)
 def test_refuses_two_rows_with_the_same_key(connector, config, secrets, server, schema, tmp_path):
     server.execute("CREATE TABLE stock.items (id int); INSERT INTO stock.items VALUES (1), (1)")
 

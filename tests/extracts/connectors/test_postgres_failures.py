@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 import traceback
 
 import pytest
@@ -219,12 +218,9 @@ def test_ends_a_query_that_takes_too_long(connector, server, tmp_path):
         "CREATE OR REPLACE VIEW slow AS SELECT pg_sleep(30)::text AS slept;"
         "GRANT SELECT ON slow TO reader"
     )
-    before = time.monotonic()
 
     with pytest.raises(SourceTimeoutError, match="statement timeout"):
         reading(connector, server, "slow", tmp_path / "run", statement_timeout_seconds=1)
-
-    assert time.monotonic() - before < 10
 
 
 @pytest.mark.hostile(53)

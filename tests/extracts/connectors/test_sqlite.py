@@ -341,6 +341,19 @@ def test_follows_changes_and_compares_keys(execute, follow):
     assert rows == [(2, "B")]
 
 
+@pytest.mark.hostile(53)
+def test_brings_a_row_that_came_later_with_the_last_cursor(execute, follow):
+    execute("""
+        CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, at TIMESTAMP);
+        INSERT INTO t VALUES (1, 'a', '2024-06-01 10:00:00'), (2, 'b', '2024-06-02 10:00:00')
+    """)
+
+    rows, notes = follow(lambda: execute("INSERT INTO t VALUES (3, 'c', '2024-06-02 10:00:00')"))
+
+    assert "Merged" in notes[-1]
+    assert rows == [(1, "a"), (2, "b"), (3, "c")]
+
+
 def test_names_a_cursor_that_is_no_number(execute, follow):
     execute("""
         CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, version INTEGER);

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
 import duckdb
 
 from agnes_site.core.errors import InvalidInputError, UpstreamError
+from catalog import connectors
 
 
 class JobRefusedError(InvalidInputError):
@@ -108,3 +110,9 @@ def crash_once(arguments, report):
         marker.touch()
         os._exit(0)
     return os.getpid()
+
+
+def imported_for_connectors(arguments, report):
+    before = set(sys.modules)
+    connectors.get("files")
+    return sorted(sys.modules.keys() - before)

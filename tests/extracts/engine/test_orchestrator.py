@@ -84,7 +84,7 @@ class TestRenew:
     def test_leaves_other_sources_as_they_are(self, folder, stored):
         renew(folder, changed=[source("crm", orders=stored(1)), source("shop", carts=stored(2))])
 
-        renewed = renew(folder, changed=[source("crm", people=stored(3))])
+        renew(folder, changed=[source("crm", people=stored(3))])
 
         assert views(folder) == [
             ("crm.people",),
@@ -92,7 +92,6 @@ class TestRenew:
             ("main.people",),
             ("shop.carts",),
         ]
-        assert not renewed.started_empty
 
     def test_removes_sources_that_are_gone(self, folder, stored):
         renew(folder, changed=[source("crm", orders=stored(1)), source("shop", carts=stored(2))])
@@ -104,10 +103,9 @@ class TestRenew:
     def test_forgets_everything_else_when_it_starts_from_scratch(self, folder, stored):
         renew(folder, changed=[source("crm", orders=stored(1))])
 
-        renewed = renew(folder, changed=[source("shop", carts=stored(2))], from_scratch=True)
+        renew(folder, changed=[source("shop", carts=stored(2))], from_scratch=True)
 
         assert views(folder) == [("main.carts",), ("shop.carts",)]
-        assert renewed.started_empty
 
     def test_gives_the_same_views_when_repeated(self, folder, stored):
         changed = [source("crm", orders=stored(1))]
@@ -186,7 +184,6 @@ class TestGenerations:
     def test_are_numbered_and_linked_relatively(self, folder, stored):
         renewed = renew(folder, changed=[source("crm", orders=stored(1))])
 
-        assert renewed.generation == 1
         assert (folder / "server.duckdb").readlink().as_posix() == "server.1.duckdb"
         assert current(folder) == renewed.path == folder / "server.1.duckdb"
 
@@ -218,9 +215,9 @@ class TestGenerations:
         folder.mkdir()
         duckdb.connect(folder / "server.duckdb").close()
 
-        renewed = renew(folder, changed=[source("crm", orders=stored(1))])
+        renew(folder, changed=[source("crm", orders=stored(1))])
 
-        assert renewed.started_empty
+        assert views(folder) == [("crm.orders",), ("main.orders",)]
         assert (folder / "server.duckdb").is_symlink()
 
     def test_are_not_built_on_a_damaged_one(self, folder, stored):
@@ -271,9 +268,9 @@ class TestRenewingOneSourceOfMany:
             source(f"s{number}", **{f"t{number}_{i}": path for i in range(10)})
             for number in range(100)
         ]
-        started = time.perf_counter()
+        started = time.process_time()
         renew(folder, changed=sources, from_scratch=True)
-        all_seconds = time.perf_counter() - started
+        all_seconds = time.process_time() - started
 
         one_seconds = min(_seconds(lambda: renew(folder, changed=sources[:1])) for _ in range(3))
 
@@ -281,6 +278,6 @@ class TestRenewingOneSourceOfMany:
 
 
 def _seconds(action):
-    started = time.perf_counter()
+    started = time.process_time()
     action()
-    return time.perf_counter() - started
+    return time.process_time() - started

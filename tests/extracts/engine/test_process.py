@@ -11,7 +11,7 @@ import pytest
 
 from agnes_site.core.errors import UpstreamError
 from agnes_site.core.progress import silent
-from extracts.engine import process
+from extracts.engine import process, warm
 from extracts.engine.process import Job
 
 HERE = "tests.extracts.engine.jobs"
@@ -38,7 +38,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def _wait_until_gone(pid: int) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while _is_alive(pid):
         assert time.monotonic() < deadline, "the child is still there"
         time.sleep(0.02)
@@ -215,8 +215,11 @@ class TestZygote:
     def test_has_one_thread(self):
         assert _run("threads_of_parent") == 1
 
+    def test_has_imported_what_connectors_need(self):
+        assert _run("imported_for_connectors") == []
+
     def test_that_does_not_answer_holds_nobody_up(self):
-        zygote = process._zygote.process.pid
+        zygote = warm._zygote.process.pid
         os.kill(zygote, signal.SIGSTOP)
         try:
             with pytest.raises(process.ChildTimeoutError):
@@ -226,7 +229,7 @@ class TestZygote:
 
     def test_is_replaced_when_it_is_gone(self):
         _run("add")
-        os.kill(process._zygote.process.pid, signal.SIGKILL)
-        process._zygote.process.wait()
+        os.kill(warm._zygote.process.pid, signal.SIGKILL)
+        warm._zygote.process.wait()
 
         assert _run("add", arguments={"a": 2}) == {"a": 2}

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from agnes_site.core.storage import stored_place
 from catalog.connectors import ColumnSpec, DriftPolicy
 from extracts.engine.columns import ColumnNameError
 from extracts.engine.parquet import write_parquet
@@ -25,8 +26,7 @@ from extracts.engine.publish import (
     common_columns,
     compare_schemas,
     schema_hash,
-    store,
-    stored_path,
+    take_part,
     validate,
 )
 
@@ -296,10 +296,9 @@ class TestStore:
     def test_moves_the_file_under_its_hash_and_seals_it(self, orders, tmp_path):
         part = validate(orders, expected_rows=200)
 
-        place = store(part, store=tmp_path / "store")
+        place = take_part(part, store=tmp_path / "store")
 
         assert place == tmp_path / "store" / part.sha256[:2] / f"{part.sha256}.parquet"
-        assert place == stored_path(tmp_path / "store", part.sha256)
         assert place.stat().st_mode & 0o777 == 0o444
         assert hashlib.sha256(place.read_bytes()).hexdigest() == part.sha256
         assert not orders.exists()
@@ -307,10 +306,10 @@ class TestStore:
     def test_keeps_the_file_that_is_there(self, orders, tmp_path):
         copy = orders.with_name("copy.parquet")
         copy.write_bytes(orders.read_bytes())
-        first = store(validate(orders, expected_rows=200), store=tmp_path / "store")
+        first = take_part(validate(orders, expected_rows=200), store=tmp_path / "store")
         inode = first.stat().st_ino
 
-        second = store(validate(copy, expected_rows=200), store=tmp_path / "store")
+        second = take_part(validate(copy, expected_rows=200), store=tmp_path / "store")
 
         assert (second, second.stat().st_ino) == (first, inode)
         assert not copy.exists()
@@ -318,15 +317,15 @@ class TestStore:
     def test_may_be_repeated(self, orders, tmp_path):
         part = validate(orders, expected_rows=200)
 
-        assert store(part, store=tmp_path / "s") == store(part, store=tmp_path / "s")
+        assert take_part(part, store=tmp_path / "s") == take_part(part, store=tmp_path / "s")
 
     def test_replaces_a_stored_file_of_another_size(self, orders, tmp_path):
         part = validate(orders, expected_rows=200)
-        place = stored_path(tmp_path / "store", part.sha256)
+        place = stored_place(tmp_path / "store", part.sha256)
         place.parent.mkdir(parents=True)
         place.write_bytes(b"half of it")
 
-        store(part, store=tmp_path / "store")
+        take_part(part, store=tmp_path / "store")
 
         assert hashlib.sha256(place.read_bytes()).hexdigest() == part.sha256
 
@@ -335,7 +334,7 @@ class TestStore:
         orders.unlink()
 
         with pytest.raises(FileNotFoundError):
-            store(part, store=tmp_path / "store")
+            take_part(part, store=tmp_path / "store")
 
 
 class TestCombine:

@@ -24,7 +24,9 @@ class Command(BaseCommand):
         supervisor.check_port(settings.CONFIG.bind)
         bring_up_to_date()
         path = supervisor.write_supervisord_config(settings.CONFIG, settings.LAYOUT)
-        self.stdout.write(f"Serving http://{settings.CONFIG.bind} until Ctrl-C.")
+        self.stdout.write(
+            f"Starting: http://{settings.CONFIG.bind} answers in a moment. Ctrl-C ends it."
+        )
         if setup.is_open():
             self.stdout.write(invitation(setup.new_code()))
         self.stdout.flush()

@@ -58,10 +58,18 @@
     renew(event.detail && event.detail.elt ? source : null);
   });
 
-  // Somebody may have begun to write while the answer was on its way.
+  // A renewal comes too late when somebody has begun to write meanwhile, or has done something in
+  // the part: its own answer is newer, and says how that went.
+  const answers = new WeakMap();
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const { elt, requestConfig } = event.detail;
+    if (elt.matches(".ag-part")) requestConfig.answersBefore = answers.get(elt);
+  });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target, requestConfig } = event.detail;
-    if (target.matches(".ag-part") && requestConfig.elt === target && isWrittenIn(target)) {
+    if (!target.matches(".ag-part")) return;
+    if (requestConfig.elt !== target) answers.set(target, (answers.get(target) || 0) + 1);
+    else if (isWrittenIn(target) || answers.get(target) !== requestConfig.answersBefore) {
       event.detail.shouldSwap = false;
     }
   });

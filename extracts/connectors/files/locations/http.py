@@ -13,12 +13,12 @@ from urllib.parse import quote, unquote, urlsplit
 
 from catalog.connectors import Health
 from extracts.connectors.files.formats import Format, named_format
-from extracts.connectors.files.listing import SourceFilesMissingError, check_relative
 from extracts.connectors.files.locations.beginning import BEGINNING_BYTES, can_be_cut, cut
 from extracts.connectors.files.locations.download import Downloads, RemoteDeniedError, stamp_of
 from extracts.connectors.files.locations.location import Entry, Fetched, Location, Stamp
 from extracts.connectors.files.locations.naming import named
 from extracts.connectors.files.locations.patterns import is_pattern, matches
+from extracts.connectors.files.source_file import SourceFilesMissingError, check_relative
 from extracts.connectors.reach.web import Sign, origin
 
 

@@ -8,20 +8,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 from catalog.connectors import Health, Reach
 from extracts.connectors.files.formats import Format
-from extracts.connectors.files.listing import (
-    SourceFileRefusedError,
-    SourceFilesMissingError,
-    SourceFolderMissingError,
-    check_relative,
-    is_supported,
-    source_file,
-)
 from extracts.connectors.files.locations.location import (
-    MAX_LISTED,
     Entry,
     Fetched,
     Location,
@@ -29,6 +19,15 @@ from extracts.connectors.files.locations.location import (
     TooManyFilesError,
 )
 from extracts.connectors.files.locations.patterns import fixed_folder, is_pattern, matches
+from extracts.connectors.files.locations.walking import can_be_said, said, unreadable, walk
+from extracts.connectors.files.source_file import (
+    SourceFileRefusedError,
+    SourceFilesMissingError,
+    SourceFolderMissingError,
+    check_relative,
+    is_supported,
+    source_file,
+)
 from extracts.connectors.reach.paths import (
     NotAFileError,
     PathNotAllowedError,
@@ -92,8 +91,8 @@ class LocalLocation(Location):
     def listed(self) -> list[Entry]:
         """Return what can be read; links that lead out and what is no file are left out."""
         found = []
-        for name in _walk(self._root, "", is_strict=False):
-            if not is_supported(name) or not _can_be_said(name):
+        for name in walk(self._root, "", is_strict=False):
+            if not is_supported(name) or not can_be_said(name):
                 continue
             try:
                 real = allowed_path(self._root / name, self._inner)
@@ -117,7 +116,7 @@ class LocalLocation(Location):
         names = [name for name in names if kind or is_supported(name)]
         outside = {name for name in names if self._leads_out(name)}
         inside = [name for name in names if name not in outside]
-        self._passed_over = [_said(name) for name in sorted(outside)]
+        self._passed_over = [said(name) for name in sorted(outside)]
         if not names:
             raise SourceFilesMissingError(
                 f"There are no files of a known format at {source_table!r}."
@@ -148,7 +147,7 @@ class LocalLocation(Location):
         except NotAFileError as error:
             raise SourceFileRefusedError(f"{entry.name} is not a file.") from error
         except OSError as error:
-            _unreadable(entry.name, error)
+            unreadable(entry.name, error)
         before = _stamp(os.fstat(descriptor))
 
         def is_same() -> bool:
@@ -184,13 +183,13 @@ class LocalLocation(Location):
         if not os.path.lexists(start):
             raise SourceFilesMissingError(f"There is nothing at {folder or '.'!r}.")
         self._real(start, folder.rstrip("/") or ".")
-        return list(_walk(self._root, folder.removesuffix("/"), is_strict=True))
+        return list(walk(self._root, folder.removesuffix("/"), is_strict=True))
 
     def _checked(self, name: str, kind: Format | None) -> Entry:
         path = self._root / name
         real = self._real(path, name)
         if not real.is_file():
-            raise SourceFileRefusedError(f"{_said(name)} is not a file.")
+            raise SourceFileRefusedError(f"{said(name)} is not a file.")
         return _entry(name, real, kind)
 
     def _real(self, path: Path, name: str) -> Path:
@@ -199,10 +198,10 @@ class LocalLocation(Location):
             real = allowed_path(path, self._inner)
         except PathNotAllowedError as error:
             raise SourceFileRefusedError(
-                f"{_said(name)} lies outside of the source's folder, or is hidden."
+                f"{said(name)} lies outside of the source's folder, or is hidden."
             ) from error
         if not real.exists() and os.path.lexists(path):
-            raise SourceFilesMissingError(f"{_said(name)} is a link that leads nowhere.")
+            raise SourceFilesMissingError(f"{said(name)} is a link that leads nowhere.")
         return real
 
     def _settled(self, stamp: Stamp) -> Stamp | None:
@@ -230,59 +229,8 @@ def _entry(name: str, real: Path, kind: Format | None = None) -> Entry:
     try:
         size = real.stat().st_size
     except OSError as error:
-        _unreadable(name, error)
-    return Entry(name=_said(name), place=str(real), bytes=size, kind=kind)
-
-
-def _walk(root: Path, folder: str, *, is_strict: bool) -> Iterator[str]:
-    """Yield the names of files below a folder, sorted; hidden and linked folders do not count."""
-    todo, count = [folder], 0
-    found: list[str] = []
-    while todo:
-        here = todo.pop()
-        try:
-            with os.scandir(root / here) as entries:
-                for entry in entries:
-                    count += 1
-                    name = f"{here}/{entry.name}" if here else entry.name
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        todo.append(name)
-                    elif not _leads_to_folder(entry):
-                        found.append(name)
-                    if count > MAX_LISTED:
-                        raise TooManyFilesError(
-                            f"There are more than {MAX_LISTED:,} files and folders."
-                        )
-        except OSError as error:
-            if is_strict:
-                _unreadable(here or ".", error)
-    yield from sorted(found)
-
-
-def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False  # a link to itself, for one
-
-
-def _can_be_said(name: str) -> bool:
-    """Say whether a name is text; the file system takes any bytes."""
-    return _said(name) == name
-
-
-def _said(name: str) -> str:
-    """Return a name as text, with the bytes that are none written out."""
-    return os.fsencode(name).decode(errors="backslashreplace")
-
-
-def _unreadable(name: str, error: OSError) -> NoReturn:
-    raise SourceFilesMissingError(
-        f"{_said(name)} cannot be read: {error.strerror}.",
-        hint="Check that it is there and that the user Agnes runs as may read it.",
-    ) from error
+        unreadable(name, error)
+    return Entry(name=said(name), place=str(real), bytes=size, kind=kind)
 
 
 def _allow_descriptors(count: int) -> None:

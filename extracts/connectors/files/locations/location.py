@@ -12,7 +12,7 @@ from typing import Any
 from agnes_site.core.errors import LimitExceededError, NotFoundError, UpstreamError
 from catalog.connectors import Health
 from extracts.connectors.files.formats import Format
-from extracts.connectors.files.listing import SourceFile
+from extracts.connectors.files.source_file import SourceFile
 
 # More are never listed: a pattern that means so many is a mistake, or an attack.
 MAX_LISTED = 100_000

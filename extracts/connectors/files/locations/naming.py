@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from extracts.connectors.files.formats import named_format
-from extracts.connectors.files.listing import is_supported, source_file
 from extracts.connectors.files.locations.download import Downloaded, RemoteAnswerError
 from extracts.connectors.files.locations.location import Entry, Fetched
+from extracts.connectors.files.source_file import is_supported, source_file
 
 _SUFFIX_OF = {
     "text/csv": ".csv",

@@ -28,14 +28,17 @@ def matches(name: str, pattern: str) -> bool:
     names = name.split("/")
     if any(part.startswith(".") for part in names):
         return False
-    return _matches(names, [part for part, _ in groupby(pattern.split("/"))])
+    *folders, last = (part for part, _ in groupby(pattern.split("/")))
+    # How many of the names the parts so far can stand for: all ways are followed at once.
+    counts = {0}
+    for part in folders:
+        counts = _further(names[:-1], part, counts)
+    if last == "**":
+        return bool(counts)
+    return len(names) - 1 in counts and fnmatchcase(names[-1], last)
 
 
-def _matches(names: list[str], parts: list[str]) -> bool:
-    if not parts:
-        return not names
-    if parts == ["**"]:
-        return bool(names)
-    if parts[0] == "**":
-        return any(_matches(names[start:], parts[1:]) for start in range(len(names)))
-    return bool(names) and fnmatchcase(names[0], parts[0]) and _matches(names[1:], parts[1:])
+def _further(names: list[str], part: str, counts: set[int]) -> set[int]:
+    if part == "**":
+        return set(range(min(counts), len(names) + 1)) if counts else counts
+    return {count + 1 for count in counts if count < len(names) and fnmatchcase(names[count], part)}

@@ -17,11 +17,6 @@ from botocore.credentials import Credentials
 from agnes_site.core.errors import AgnesError, UpstreamError
 from catalog.connectors import Health
 from extracts.connectors.files.formats import Format
-from extracts.connectors.files.listing import (
-    SourceFilesMissingError,
-    check_relative,
-    is_supported,
-)
 from extracts.connectors.files.locations.beginning import BEGINNING_BYTES, can_be_cut, cut
 from extracts.connectors.files.locations.download import (
     Downloads,
@@ -40,6 +35,11 @@ from extracts.connectors.files.locations.location import (
 )
 from extracts.connectors.files.locations.naming import named
 from extracts.connectors.files.locations.patterns import fixed_folder, is_pattern, matches
+from extracts.connectors.files.source_file import (
+    SourceFilesMissingError,
+    check_relative,
+    is_supported,
+)
 from extracts.connectors.reach.web import Sign, origin, reaching
 
 _MAX_LIST_BYTES = 16 * 1024**2

@@ -1,4 +1,3 @@
-import pytest
 from django.urls import reverse
 
 from access.models import User
@@ -7,12 +6,6 @@ from agnes_site.core.admin.listing import CountedPaginator
 from tests.factories import SourceFactory, TableFactory, UserFactory
 
 TABLES = reverse("admin:catalog_table_changelist")
-
-
-@pytest.fixture
-def pages(client, admin):
-    client.force_login(admin)
-    return client
 
 
 class TestCountedPaginator:

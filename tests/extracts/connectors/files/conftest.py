@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from extracts.engine.publish import validate
-from tests.extracts.connectors.test_files import extract
+from tests.extracts.connectors.files.extracting import extract
 
 
 class Extracted:

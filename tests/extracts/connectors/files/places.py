@@ -20,7 +20,7 @@ from catalog.connectors import (
     TableRequest,
 )
 from extracts.connectors.files.connector import FilesConnector
-from extracts.connectors.files.settings import FilesTable
+from extracts.connectors.files.table_settings import FilesTable
 from extracts.engine.candidate import Candidate
 
 LOOPBACK = Reach(roots=(Path(tempfile.gettempdir()),), hosts=("127.0.0.1",))

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from catalog.connectors import ColumnSpec
 from extracts.connectors.files.csv_records import CsvRowError, NotCsvError
-from extracts.connectors.files.settings import FilesTable
+from extracts.connectors.files.table_settings import FilesTable
 
 
 class TestEncoding:

@@ -14,12 +14,12 @@ from catalog.connectors import ColumnSpec
 from extracts.connectors.files.by_file import readers_by_file
 from extracts.connectors.files.errors import RowError
 from extracts.connectors.files.excel_reader import _Sheet
-from extracts.connectors.files.listing import source_file
 from extracts.connectors.files.settings import FilesConfig
+from extracts.connectors.files.source_file import source_file
 from extracts.connectors.files.workbook import WorkbookTooLargeError, WorkbookUnusableError
 from extracts.engine.session import session
+from tests.extracts.connectors.files.extracting import files_connector
 from tests.extracts.connectors.files.places import table
-from tests.extracts.connectors.test_files import files_connector
 from tests.extracts.connectors.workbooks import Fault, Number, write_workbook
 
 ORDERS = [["id", "item"], [1, "apple"], [2, "pear"]]

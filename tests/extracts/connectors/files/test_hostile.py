@@ -17,7 +17,7 @@ from tests.extracts.connectors.contract import REPOSITORY
 MEASURED = (
     "import sys, duckdb\nfrom pathlib import Path\n"
     "from agnes_site.core.errors import AgnesError\n"
-    "from tests.extracts.connectors.test_files import extract, peak_mib\n"
+    "from tests.extracts.connectors.files.extracting import extract, peak_mib\n"
     "duckdb.connect().execute('SELECT 1').fetchall()\n"
     "before = peak_mib()\n"
     "try:\n    print(extract(Path(sys.argv[1]), sys.argv[2]).parts[0].rows)\n"

@@ -22,13 +22,7 @@ from extracts.connectors.files.locations.location import FileTooLargeError, Remo
 from extracts.connectors.files.settings import FilesConfig
 from extracts.connectors.reach.hosts import HostNotAllowedError, UrlRefusedError
 from extracts.connectors.reach.web import CertificateRefusedError, Web
-from tests.extracts.connectors.files.places import (
-    LOOPBACK,
-    Misbehaving,
-    Runs,
-    connector,
-    table,
-)
+from tests.extracts.connectors.files.places import LOOPBACK, Misbehaving, Runs, connector, table
 
 CSV = "id,v\n" + "".join(f"{number},{'x' * 50}\n" for number in range(2000))
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from itertools import product
 from string import ascii_lowercase
 
-import pytest
-
 from extracts.connectors.files.locations.location import Entry
 from extracts.connectors.files.offers import _grouped
 
@@ -39,7 +37,6 @@ class TestGroups:
 
         assert list(offered(*names)) == names
 
-    @pytest.mark.timeout(20)
     def test_are_found_among_many_others(self):
         stems = ["".join(letters) for letters in product(ascii_lowercase, repeat=3)]
 

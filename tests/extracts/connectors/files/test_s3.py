@@ -8,20 +8,14 @@ from moto.server import ThreadedMotoServer
 
 from agnes_site.core.errors import UpstreamError
 from catalog.connectors import Reach
-from extracts.connectors.files.listing import SourceFilesMissingError
 from extracts.connectors.files.locations.choice import location_of
 from extracts.connectors.files.locations.download import RemoteDeniedError
 from extracts.connectors.files.locations.location import RemoteFileMissingError
 from extracts.connectors.files.settings import FilesConfig
+from extracts.connectors.files.source_file import SourceFilesMissingError
 from extracts.connectors.reach.hosts import HostNotAllowedError
 from extracts.connectors.reach.web import HostUnreachableError
-from tests.extracts.connectors.files.places import (
-    LOOPBACK,
-    Misbehaving,
-    Runs,
-    connector,
-    table,
-)
+from tests.extracts.connectors.files.places import LOOPBACK, Misbehaving, Runs, connector, table
 
 KEY = {"s3_secret_access_key": "secret/with+signs="}
 

@@ -91,7 +91,6 @@ class TestOpened:
 
             assert Path(f"/proc/self/fd/{descriptor}").read_text() == "id\n1\n"
 
-    @pytest.mark.timeout(5)
     def test_refuses_what_is_no_file_without_waiting_for_it(self, root):
         os.mkfifo(root / "pipe.csv")
         (root / "folder.csv").mkdir()
