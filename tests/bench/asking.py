@@ -38,9 +38,13 @@ class Asker:
         """Ask once."""
         more = {"If-None-Match": etag} if etag else {}
         started = time.perf_counter()
-        self._connection.request("GET", path, headers=self._headers | more)
-        response = self._connection.getresponse()
-        body = response.read()
+        try:
+            self._connection.request("GET", path, headers=self._headers | more)
+            response = self._connection.getresponse()
+            body = response.read()
+        except BaseException:
+            self._connection.close()  # the next question is asked on a new one
+            raise
         return Answer(
             status=response.status, etag=response.headers.get("ETag", ""), body=body,
             seconds=time.perf_counter() - started,

@@ -23,6 +23,7 @@ class Bench:
     folder: Path
     is_quick: bool
     may_install: bool
+    load_seconds: int
 
     def size(self, full: int, *, quick: int) -> int:
         """Return the size that is stated in the page, or the one of a smoke run."""

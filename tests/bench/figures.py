@@ -12,7 +12,8 @@ class Figure:
     """A measured value, and the value of the comparison from the same run.
 
     ``budget`` is in the unit of the value, ``ratio_budget`` a multiple of the comparison.
-    Without ``value`` the figure could not be measured; ``remark`` says why.
+    Without ``value`` the figure could not be measured; ``remark`` says why. ``lacks`` names the
+    program without which it was not measured, or not judged.
     """
 
     what: str
@@ -23,6 +24,7 @@ class Figure:
     budget: float | None = None
     ratio_budget: float | None = None
     remark: str = ""
+    lacks: str = ""
 
     @property
     def ratio(self) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -46,6 +47,8 @@ def _processor_times() -> list[int]:
 
 
 def _commit() -> str:
+    if shutil.which("git") is None:
+        return "unknown"
     done = subprocess.run(
         ["git", "log", "-1", "--format=%h of %cs"],
         cwd=ROOT, capture_output=True, text=True, check=False,

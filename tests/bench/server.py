@@ -41,6 +41,11 @@ class Server(Installation):
         """Start a worker with the command of `manage.py up`."""
         return self._start("worker", *self._program("worker"), **settings)
 
+    def start_workers(self) -> None:
+        """Start as many workers as `manage.py up` does."""
+        for _ in range(config.load(self.environment).config.worker_processes):
+            self.start_worker()
+
     def ask(self, function: str, **arguments: object) -> Any:
         """Call ``function`` (``module:name``) in a process of this installation.
 

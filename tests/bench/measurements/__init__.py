@@ -2,5 +2,5 @@
 
 NAMES = (
     "start", "install", "manifest", "pages", "rebuild", "pull", "extract", "database", "memory",
-    "demo",
+    "demo", "load",
 )  # fmt: skip

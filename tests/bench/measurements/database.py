@@ -43,7 +43,8 @@ def measure(bench: Bench) -> Iterator[Figure]:
     rows = bench.size(5_000_000, quick=20_000)
     what = f"PostgreSQL table of {rows / 1e6:g} million rows"
     if not (postgres_server.PROGRAMS / "initdb").exists():
-        yield Figure(what=f"{what}, published", remark="PostgreSQL is not installed.")
+        remark = "PostgreSQL is not installed."
+        yield Figure(what=f"{what}, published", remark=remark, lacks="PostgreSQL")
         return
     server = Server(bench.folder / "server")
     copied = bench.folder / "copied.parquet"

@@ -48,7 +48,8 @@ class Curl:
 def measure(bench: Bench) -> Iterator[Figure]:
     """Measure one large file, many small ones, and the memory for the large one."""
     if shutil.which("curl") is None:
-        yield Figure(what="pulls", remark="curl is not installed, so there is no comparison.")
+        remark = "curl is not installed, so there is no comparison."
+        yield Figure(what="pulls", remark=remark, lacks="curl")
         return
     large = bench.size(1024, quick=8)
     many = bench.size(200, quick=10)
@@ -123,7 +124,7 @@ def _pull(
         what=what, unit="s", value=taken["pull"],
         ratio_budget=None if curl.remark else ratio_budget,
         compared_with="curl from Agnes" if curl.remark else "curl from nginx",
-        compared=taken["curl"], remark=curl.remark,
+        compared=taken["curl"], remark=curl.remark, lacks="nginx" if curl.remark else "",
     )  # fmt: skip
 
 

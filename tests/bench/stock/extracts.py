@@ -23,15 +23,16 @@ _ROWS = 100
 
 
 def produce(*, sources: int, tables: int) -> None:
-    """Write that many extracts as a producer does."""
+    """Write that many more extracts as a producer does."""
+    there = sum(1 for _ in settings.LAYOUT.extracts.iterdir())
     with duckdb.connect() as connection:
-        for number in range(sources):
+        for number in range(there, there + sources):
             folder = settings.LAYOUT.extracts / f"shop_{number:03}"
             _write_extract(connection, folder, tables=tables)
 
 
 def scan_seconds(*, limit_seconds: float) -> float:
-    """Look for changed extracts and wait for the worker to have shown them all.
+    """Look for changed extracts and wait for the workers to have shown them all.
 
     Raises:
         TimeoutError: that is not done in time.
@@ -42,7 +43,7 @@ def scan_seconds(*, limit_seconds: float) -> float:
         if time.perf_counter() - started > limit_seconds:
             left = Run.objects.open().count()
             raise TimeoutError(f"{left} runs are left after {limit_seconds} seconds.")
-        time.sleep(0.25)
+        time.sleep(0.05)
     return time.perf_counter() - started
 
 

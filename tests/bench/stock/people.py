@@ -19,6 +19,11 @@ def add_reader(name: str) -> str:
     return tokens.create(user=user, name="bench", by=None).secret
 
 
+def add_readers(names: list[str]) -> dict[str, str]:
+    """Add several people and return a token of each, by name."""
+    return {name: add_reader(name) for name in names}
+
+
 def sign_an_administrator_in() -> str:
     """Add an administrator and return the cookie of a browser in which they have signed in."""
     user = User.objects.create_user("bench@example.com")
@@ -45,3 +50,9 @@ def grant_each(name: str, tables: list[str]) -> None:
         Grant(group=group, resource_type="table", resource_id=table) for table in tables
     )
     stamps.move_groups([group])
+
+
+def grant_each_to_all(names: list[str], tables: list[str]) -> None:
+    """Give each of those readers a grant on each table."""
+    for name in names:
+        grant_each(name, tables)
