@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-once dev test test-all check fix docs lock bench screenshots
+.PHONY: help install demo demo-once dev test test-all check fix docs lock coverage bench screenshots
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,12 @@ lock: $(INSTALLED) ## Write requirements/*.txt from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/client.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra server -o requirements/server.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra server --extra dev -o requirements/dev.txt
+
+coverage: $(INSTALLED) ## Run all tests, measured, and write docs/reference/coverage.md
+	@$(BIN)/coverage erase
+	@PYTEST="$(BIN)/coverage run -m pytest" tests/run-all
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/python -m tests.covered
 
 bench: $(INSTALLED) ## Measure, and write docs/reference/performance.md
 	@$(BIN)/python -m tests.bench

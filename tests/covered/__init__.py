@@ -1,0 +1,1 @@
+"""Which branches the tests take, and why some are not taken."""
