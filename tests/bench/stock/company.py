@@ -26,6 +26,7 @@ from catalog.models import (
     TableVersion,
 )
 from extracts.models import Run, RunState, RunTrigger
+from tests.bench.stock.people import add_reader, grant_each
 
 _DAYS = 30
 _BATCH = 1000
@@ -34,17 +35,36 @@ _COLUMNS = ("id", "customer_id", "created_at", "amount", "currency", "country", 
 _SCHEDULES = ("every 6h", "daily 07:00", "", "every 1h")
 
 
-def fill(*, tables: int, columns: int, users: int, runs: int, events: int, groups: int) -> None:
-    """Add a company of that size; it has as many sources and folders as groups."""
+def fill(
+    *,
+    tables: int,
+    columns: int,
+    users: int,
+    runs: int,
+    events: int,
+    groups: int,
+    grants: int | None = None,
+) -> None:
+    """Add a company of that size; it has as many sources and folders as groups.
+
+    Each table is granted to one group, or to as many as make that number of ``grants``.
+    """
     chance = Random(7)
     now = timezone.now()
     with transaction.atomic():
         made = _tables(tables, columns, groups, now)
-        people = _people(users, groups, now)
-        _grants(made)
+        employees = _people(users, groups, now)
+        _save(_grants(made, groups_each=(grants or tables) // tables))
         _save(_runs(made, runs, now, chance))
         _save(_incidents(made, now))
-        _save(_events(made, people, events, now, chance))
+        _save(_events(made, employees, events, now, chance))
+
+
+def add_reader_of_all() -> str:
+    """Add somebody who may read each table and return a token of theirs."""
+    token = add_reader("ana")
+    grant_each("ana", list(Table.objects.values_list("name", flat=True)))
+    return token
 
 
 def _save(rows: Iterator[Model]) -> None:
@@ -144,14 +164,13 @@ def _people(count: int, groups: int, now: datetime) -> list[User]:
     return people
 
 
-def _grants(tables: list[Table]) -> None:
+def _grants(tables: list[Table], *, groups_each: int) -> Iterator[Grant]:
     groups = list(Group.objects.filter(name__startswith="Team "))
-    _save(
-        Grant(
-            group=groups[number % len(groups)], resource_type="table", resource_id=table.name
-        )
-        for number, table in enumerate(tables)
-    )  # fmt: skip
+    for number, table in enumerate(tables):
+        for place in range(number, number + groups_each):
+            yield Grant(
+                group=groups[place % len(groups)], resource_type="table", resource_id=table.name
+            )
 
 
 def _runs(tables: list[Table], count: int, now: datetime, chance: Random) -> Iterator[Run]:
