@@ -32,7 +32,7 @@ dev: $(INSTALLED) ## Run web, worker and beat on the data in ./data
 	@$(BIN)/python manage.py up
 
 test: $(INSTALLED) ## Run the tests on SQLite
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-all: $(INSTALLED) ## Run all tests, the slow ones too, on SQLite and on PostgreSQL with Redis
 	@PYTEST="$(BIN)/python -m pytest" tests/run-all
