@@ -91,8 +91,13 @@ def _holds(noted: Head) -> bool:
 
 def _noted() -> Head:
     try:
-        return Head(**json.loads(_note().read_bytes()))
+        told = json.loads(_note().read_bytes())
+        return Head(seq=int(told["seq"]), hash=str(told["hash"]))
     except FileNotFoundError:
+        return Head()
+    except (ValueError, TypeError, KeyError) as error:
+        # The next note replaces it: that one is damaged must not keep the audit from being sealed.
+        logger.warning("The note of the audit cannot be read", path=str(_note()), error=repr(error))
         return Head()
 
 

@@ -183,6 +183,18 @@ class TestLoss:
 
         assert chain.last_loss() is None
 
+    @pytest.mark.parametrize("rotten", [b"", b"\xff", b'{"seq": 5, "ha', b"[5]", b'{"seq": 5}'])
+    def test_is_noticed_again_after_the_note_was_damaged(self, sealed, layout, rotten):
+        (layout.state / "audit-head.json").write_bytes(rotten)
+        _record(2)
+
+        assert chain.seal() == 2
+        assert chain.last_loss() is None
+
+        AuditEvent.objects.filter(seq=7).delete()
+        chain.seal()
+        assert chain.last_loss().after == {"noted": 7, "found": 6}
+
     def test_is_told_where_the_audit_is_read(self, sealed, client, admin):
         sealed[4].delete()
         chain.seal()
