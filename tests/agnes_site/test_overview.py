@@ -1,4 +1,5 @@
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.core.cache import cache
@@ -243,6 +244,19 @@ class TestSlowest:
         assert card.index("visits") < card.index("orders")
         assert "1\u00a0min\u00a05\u00a0s" in card
 
+    @pytest.mark.parametrize(
+        ("limit", "title"),
+        [(3, "Slowest in the last day"), (2, "Slowest of the newest 2 runs")],
+    )
+    def test_says_where_not_the_whole_day_was_looked_at(self, served, monkeypatch, limit, title):
+        monkeypatch.setattr(work, "_LOOKED_AT", limit)
+        now = timezone.now()
+        for _ in range(2):
+            run = ended(served, RunState.SUCCEEDED)
+            Run.objects.filter(pk=run.pk).update(started_at=now, finished_at=now)
+
+        assert f"<h2>{title}</h2>" in work.slowest_card(timezone.now())
+
 
 class TestFreshness:
     def test_names_who_missed_most_of_their_runs(self, served):
@@ -280,8 +294,19 @@ class TestBusiest:
         old = audit.record(action="data.download", resource="table/old")
         AuditEvent.objects.filter(pk=old.pk).update(at=timezone.now() - timedelta(days=9))
 
-        assert reading.busiest(timezone.now()) == [("orders", 3), ("gone", 1)]
+        assert reading.counted(timezone.now()) == {"orders": 3, "gone": 1}
         assert "gone" in reading.card(timezone.now())
+
+    @pytest.mark.parametrize(
+        ("limit", "title"),
+        [(4, "Downloaded most this week"), (3, "Downloaded most of the newest 3 downloads")],
+    )
+    def test_says_where_not_the_whole_week_was_looked_at(self, db, monkeypatch, limit, title):
+        monkeypatch.setattr(reading, "_LOOKED_AT", limit)
+        for _ in range(3):
+            audit.record(action="data.download", resource="table/orders")
+
+        assert f"<h2>{title}</h2>" in reading.card(timezone.now())
 
 
 class TestDisk:
@@ -351,6 +376,26 @@ class TestWhatHappened:
             audit.record(action="data.download", resource="table/visits", actor=user)
 
         assert told() == ["3 people downloaded 2 tables"]
+
+    def test_says_where_there_may_have_been_more_than_was_looked_at(self, admin, monkeypatch):
+        AuditEvent.objects.all().delete()
+        monkeypatch.setattr(happened, "_LOOKED_AT", 6)
+        audit.record(action="source.create", resource="source/shop", actor=admin)
+        for user in UserFactory.create_batch(3):
+            for name in ("orders", "visits"):
+                audit.record(action="data.download", resource=f"table/{name}", actor=user)
+
+        assert told() == ["3 people or more downloaded 2 tables or more"]
+
+    def test_says_it_only_of_the_hour_in_which_the_look_ended(self, admin, monkeypatch):
+        AuditEvent.objects.all().delete()
+        monkeypatch.setattr(happened, "_LOOKED_AT", 4)
+        now = timezone.now()
+        for hours in (0, 0, 2, 2, 2):
+            event = audit.record(action="register_table", actor=admin, resource=f"table/{uuid4()}")
+            AuditEvent.objects.filter(pk=event.pk).update(at=now - timedelta(hours=hours))
+
+        assert told() == ["Ada registered 2 tables", "Ada registered 2 tables or more"]
 
 
 def told() -> list[str]:

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from access.models import AuditEvent, User
 from agnes_site.core import human, markup
+from agnes_site.core.database import as_uuid
 from agnes_site.web.overview.reading import READS
 
 _LOOKED_AT = 1000
@@ -66,11 +67,15 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
 
 @dataclass
 class Deed:
-    """The same thing done by the same person, to one thing or to several."""
+    """The same thing done by the same person, to one thing or to several.
+
+    ``is_cut`` when there may have been more of it than was looked at.
+    """
 
     action: str
     actor: UUID | None
     at: datetime
+    is_cut: bool = False
     resources: set[str] = field(default_factory=set)
     actors: set[UUID | None] = field(default_factory=set)
 
@@ -98,16 +103,27 @@ def deeds() -> list[Deed]:
         .order_by("-at")
         .values_list("at", "actor_id", "action", "resource")
     )
+    events = list(newest[:_LOOKED_AT])
     folded: dict[tuple[Any, ...], Deed] = {}
-    for at, actor, action, resource in newest[:_LOOKED_AT]:
+    for at, actor, action, resource in events:
         deed = folded.setdefault(_key(action, actor, at), Deed(action=action, actor=actor, at=at))
         deed.resources.add(resource)
         deed.actors.add(actor)
-    return list(folded.values())[:_SHOWN]
+    found = list(folded.values())[:_SHOWN]
+    if len(events) == _LOOKED_AT:
+        oldest = events[-1][0]
+        for deed in found:
+            deed.is_cut = _span(deed.action, deed.at) == _span(deed.action, oldest)
+    return found
 
 
 def _key(action: str, actor: UUID | None, at: datetime) -> tuple[Any, ...]:
-    return (action, at.date()) if action in READS else (action, actor, at.date(), at.hour)
+    return (action, None if action in READS else actor, *_span(action, at))
+
+
+def _span(action: str, at: datetime) -> tuple[Any, ...]:
+    """Return the day or the hour whose deeds are told as one."""
+    return (at.date(),) if action in READS else (at.date(), at.hour)
 
 
 def sentence(deed: Deed, known: Mapping[str, str]) -> str:
@@ -116,15 +132,19 @@ def sentence(deed: Deed, known: Mapping[str, str]) -> str:
     if len(deed.resources) == 1:
         what = _called(next(iter(deed.resources)), known)
     else:
-        what = human.plural(len(deed.resources), noun)
+        what = _counted(deed, len(deed.resources), noun)
         said = said.replace(f"the {noun} {{}}", "{}") if "{}" in said else f"{said} ({{}})"
     return f"{_who(deed, known)} {said.format(what)}"
 
 
 def _who(deed: Deed, known: Mapping[str, str]) -> str:
     if len(deed.actors) > 1:
-        return human.plural(len(deed.actors), "person", "people")
+        return _counted(deed, len(deed.actors), "person", "people")
     return known.get(str(deed.actor), "Somebody") if deed.actor else "The system"
+
+
+def _counted(deed: Deed, count: int, *noun: str) -> str:
+    return human.plural(count, *noun) + (" or more" if deed.is_cut else "")
 
 
 def _called(resource: str, known: Mapping[str, str]) -> str:
@@ -137,16 +157,9 @@ def _called(resource: str, known: Mapping[str, str]) -> str:
 
 def people(found: Iterable[Deed]) -> dict[str, str]:
     """Return the names of all users that are told of, by their id; one query."""
-    ids = {str(deed.actor) for deed in found if deed.actor}
+    ids = {deed.actor for deed in found}
     for deed in found:
-        ids |= {each.partition("/")[2] for each in deed.resources if each.startswith("user/")}
-    users = User.objects.filter(pk__in=[each for each in ids if _is_uuid(each)])
+        named = [each.partition("/") for each in deed.resources]
+        ids |= {as_uuid(name) for kind, _, name in named if kind == "user"}
+    users = User.objects.filter(pk__in=ids - {None})
     return {str(user.pk): str(user) for user in users}
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True

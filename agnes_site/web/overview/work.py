@@ -28,6 +28,7 @@ _LOOKED_AT = 2000
 _SLOWEST = 5
 _TREND = 20
 _KEPT_SECONDS = 600
+_Times = tuple[UUID | None, datetime | None, datetime | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +123,8 @@ def volume_card(found: Sequence[Day]) -> SafeString:
 
 def slowest_card(now: datetime) -> SafeString | str:
     """Return which tables took longest in the last day, and how that went before."""
-    took = _longest(now)
+    runs = _newest(now)
+    took = _longest(runs)
     names = dict(Table.objects.filter(pk__in=took).values_list("pk", "name"))
     before = _before(list(took), now)
     slowest = max(took.values(), default=0)
@@ -139,17 +141,24 @@ def slowest_card(now: datetime) -> SafeString | str:
     if not rows:
         return ""
     headers = ["Table", "Longest run", "", "The runs before"]
-    return markup.card("Slowest in the last day", markup.grid(headers, rows))
+    is_cut = len(runs) == _LOOKED_AT
+    span = f"of the newest {human.plural(_LOOKED_AT, 'run')}" if is_cut else "in the last day"
+    return markup.card(f"Slowest {span}", markup.grid(headers, rows))
 
 
-def _longest(now: datetime) -> dict[UUID, float]:
+def _newest(now: datetime) -> list[_Times]:
+    """Return the table, the start and the end of the newest runs of the last day."""
     newest = (
         Run.objects.filter(queued_at__gte=now - _DAY, state=RunState.SUCCEEDED, table__isnull=False)
         .order_by("-queued_at")
-        .values_list("table_id", "started_at", "finished_at")[:_LOOKED_AT]
+        .values_list("table_id", "started_at", "finished_at")
     )
+    return list(newest[:_LOOKED_AT])
+
+
+def _longest(runs: Sequence[_Times]) -> dict[UUID, float]:
     longest: dict[UUID, float] = {}
-    for pk, started, finished in newest:
+    for pk, started, finished in runs:
         if pk and started and finished:
             longest[pk] = max(longest.get(pk, 0), (finished - started).total_seconds())
     ordered = sorted(longest.items(), key=lambda item: -item[1])
