@@ -29,7 +29,7 @@ from extracts.engine.publish import ValidatedPart
 from extracts.models import Run, RunState, RunTrigger
 from extracts.services import finishing, publication, regeneration, runs, scheduling
 from extracts.services.arguments import source_arguments, table_arguments
-from extracts.services.ending import TableIsRemoteError, end, ending
+from extracts.services.ending import TableIsRemoteError, begin_again, end, ending
 from extracts.services.holding import Holding
 from extracts.services.publication import Candidate, Submission
 
@@ -148,7 +148,10 @@ class _Batch:
 
     def _publish(self) -> None:
         brought = [(each, answer) for each, answer in self._brought if not each.is_lost]
+        lost = [each for each, _ in self._brought if each.is_lost]
         self._brought = []
+        for holding in lost:
+            begin_again(holding)
         new = [(each, answer) for each, answer in brought if not answer["is_unchanged"]]
         for holding, _ in new:
             holding.progress("publish", message="Storing and publishing.")

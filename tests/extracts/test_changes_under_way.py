@@ -13,7 +13,8 @@ from catalog.models import Incident, Source, Table
 from catalog.services import registry, removal, sources, versions
 from extracts.engine import process
 from extracts.models import Run, RunKind, RunState
-from extracts.services import extraction, runs
+from extracts.services import bringing, extraction, runs
+from extracts.services.holding import Holding
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -105,6 +106,22 @@ class TestRunOfATable:
         run.refresh_from_db()
         assert (run.state, run.rows) == (RunState.SUCCEEDED, rows)
         assert _published(table) == ([rows] if is_first else [1, rows])
+
+    def test_that_its_heartbeat_finds_pointed_elsewhere_begins_again_at_once(
+        self, table, meanwhile
+    ):
+        holding = Holding(runs.claim(_ask(table).pk, worker="test"))
+
+        def change() -> None:
+            registry.update_table(table=table, by=None, source_table="others.csv")
+            assert not holding.beat()
+
+        meanwhile(change)
+        bringing.bring_tables([holding])
+
+        holding.run.refresh_from_db()
+        assert (holding.run.state, holding.run.attempt) == (RunState.QUEUED, 0)
+        assert _published(table) == []
 
     @pytest.mark.parametrize(
         "fields", [{"display_name": "Sold"}, {"server_only": True}, {"is_paused": True}]
