@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
@@ -84,6 +85,8 @@ def _end(succeeded: Iterable[_Success]) -> None:
     for each in ended:
         _say(each)
     _write([holding.run for holding in ours])
+    # Not before: a run whose end is not committed is to be given back.
+    transaction.on_commit(lambda: _close(ended))
     scheduling.record_success(*(holding.run for holding in ours))
 
 
@@ -105,7 +108,11 @@ def _say(success: _Success) -> None:
     run.rows, run.bytes = (version.rows, version.bytes) if version else (0, 0)
     run.version_number = version.number if version else None
     run.rejected_rows = success.rejected_rows
-    success.holding.is_over = True
+
+
+def _close(ended: Iterable[_Success]) -> None:
+    for success in ended:
+        success.holding.is_over = True
 
 
 def _ours(holdings: Collection[Holding], *, among: QuerySet[Run]) -> Sequence[Holding]:

@@ -51,6 +51,16 @@ class TestDeadlockInAPublish:
         assert (done.state, done.version_number, done.rows) == (RunState.SUCCEEDED, 1, 2)
         assert done.attempt == 2
 
+    def test_after_its_commit_is_tried_again_at_once(self, orders):
+        run, _ = runs.request_run(table=orders, by=None)
+        with deadlock_at('UPDATE "catalog_table" SET "last_success_at"'):
+            waiting = execute(run)
+        done = execute(run)
+
+        assert (waiting.state, waiting.lease_until) == (RunState.QUEUED, None)
+        assert (done.state, done.version_number, done.rows) == (RunState.SUCCEEDED, 1, 2)
+        assert orders.versions.count() == 1
+
     def test_is_a_failure_when_it_does_not_end(self, orders, settings):
         run, _ = runs.request_run(table=orders, by=None)
         with deadlock_at('INSERT INTO "catalog_tableversion"'):
