@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -316,10 +317,13 @@ def _unheard(now: datetime) -> list[UUID]:
     at_work = Count("runs__worker", distinct=True, filter=running)
     queued = Source.objects.filter(runs__state=RunState.QUEUED).values("pk").distinct()
     counted = Source.objects.filter(pk__in=queued).annotate(at_work=at_work)
-    places = {
-        pk: total - taken
-        for pk, total, taken in counted.values_list("pk", "concurrency", "at_work")
-    }
+    # A source that had nothing queued just now has no place before it is counted again.
+    places = Counter(
+        {
+            pk: total - taken
+            for pk, total, taken in counted.values_list("pk", "concurrency", "at_work")
+        }
+    )
     busy = [pk for pk, free in places.items() if free <= 0]
     waiting = Run.objects.filter(
         is_over("rung_at", stale) | Q(rung_at=None) & is_over("queued_at", stale),

@@ -287,6 +287,23 @@ class TestSweep:
         runs.claim(asked[1].pk, worker="b")
         assert runs.sweep() == 0
 
+    def test_leaves_alone_what_is_let_go_while_it_looks(self, rung):
+        run, _ = runs.request_run(table=TableFactory(), by=None)
+        holding = Holding(runs.claim(run.pk, worker="a"))
+        Run.objects.update(queued_at=timezone.now() - timedelta(minutes=5))
+
+        def let_go_after_places_are_counted(execute, sql, params, many, context):
+            answer = execute(sql, params, many, context)
+            if "concurrency" in sql and not holding.is_lost:
+                holding.let_go()
+            return answer
+
+        with connection.execute_wrapper(let_go_after_places_are_counted):
+            assert runs.sweep() == 0
+
+        assert holding.is_lost
+        assert runs.sweep() == 1
+
     def test_gives_up_on_work_that_kills_its_workers(self, rung, settings):
         run, _ = runs.request_run(table=TableFactory(), by=None)
         for _ in range(settings.CONFIG.run_attempts):
