@@ -122,11 +122,17 @@ def _entries(rows: Mapping[str, _Row]) -> dict[str, bytes]:
     for start in range(0, len(names), _AT_ONCE):
         batch = {name: missing[name] for name in names[start : start + _AT_ONCE]}
         new = _make(set(batch.values()))
-        _made.update(new)
+        _remember(new)
         entries |= {name: new[row] for name, row in batch.items() if row in new}
-    while len(_made) > _MADE_AT_MOST:
-        _made.pop(next(iter(_made)), None)
     return entries
+
+
+def _remember(new: Mapping[_Row, bytes]) -> None:
+    _made.update(new)
+    if len(_made) > _MADE_AT_MOST:
+        # A list, since other threads add to it meanwhile.
+        for row in list(_made)[:-_MADE_AT_MOST]:
+            _made.pop(row, None)
 
 
 def _make(rows: Collection[_Row]) -> dict[_Row, bytes]:

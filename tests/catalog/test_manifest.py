@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.db import connection
 
@@ -135,6 +138,24 @@ class TestManifest:
         assert {entry["hash"] for entry in tables.values()} == {f"{n:032x}" for n in range(1, 6)}
         assert len(manifest._made) == 2
         assert _tables(api) == tables
+
+    def test_forgets_old_entries_while_others_add_theirs(self, monkeypatch):
+        monkeypatch.setattr(manifest, "_made", {})
+        monkeypatch.setattr(manifest, "_MADE_AT_MOST", 100)
+        usual = sys.getswitchinterval()
+
+        def remember(reader: int) -> None:
+            for number in range(5_000):
+                manifest._remember({(reader, number, place): b"" for place in range(5)})
+
+        sys.setswitchinterval(1e-6)
+        try:
+            with ThreadPoolExecutor(max_workers=8) as readers:
+                list(readers.map(remember, range(8)))
+        finally:
+            sys.setswitchinterval(usual)
+
+        assert len(manifest._made) <= 100
 
     def test_says_to_each_reader_how_a_table_reaches_them(self, analyst, admin_api, grant):
         table = TableFactory(name="orders")
