@@ -61,7 +61,9 @@ def change_folder(*, folder: Folder, by: User | None, **fields: Any) -> None:
 @transaction.atomic
 def remove_folder(*, folder: Folder, by: User | None) -> None:
     """Remove a folder with the grants on it; its tables stay, outside of any folder."""
-    showing.changed(*folder.tables.select_related("source"))
+    # The tables are locked before their sources and their readers' groups, as by a publish.
+    tables = folder.tables.select_for_update(of=("self",)).select_related("source")
+    showing.changed(*tables.order_by("pk"))
     grants.revoke_all(resource_type="folder", resource_id=folder.slug, by=by)
     before = audit.snapshot(folder, EDITABLE)
     before["tables"] = list(folder.tables.values_list("name", flat=True))

@@ -181,13 +181,14 @@ def update_table(*, table: Table, by: User | None, **fields: Any) -> list[str]:
 @transaction.atomic
 def unregister_table(*, table: Table, by: User | None) -> None:
     """Remove a table with its versions, grants and names; its files go later."""
+    # This locks it before its source and its readers' groups, as a publish does.
+    Table.objects.filter(pk=table.pk).update(current_version=None)
     showing.changed(table)
     grants.revoke_all(resource_type="table", resource_id=table.name, by=by)
     audit.record(
         action="unregister_table", resource=f"table/{table.name}", actor=by,
         before=_told(table),
     )  # fmt: skip
-    Table.objects.filter(pk=table.pk).update(current_version=None)
     table.delete()
 
 

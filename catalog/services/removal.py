@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from django.db import transaction
 
 from access.models import User
-from catalog.models import Source
+from catalog.models import Source, Table
 from catalog.services import registry, sources
 
 
@@ -18,10 +20,12 @@ def remove_source(*, source: Source, by: User | None, with_tables: bool = False)
     Raises:
         SourceInUseError: tables still come from it.
     """
-    names = []
+    gone: list[Table] = []
     if with_tables:
-        for table in source.tables.select_related("source", "folder").order_by("name"):
+        # All are locked before their source and their readers' groups, as by a publish.
+        tables = source.tables.select_for_update(of=("self",)).select_related("source", "folder")
+        gone = sorted(tables.order_by("pk"), key=attrgetter("name"))
+        for table in gone:
             registry.unregister_table(table=table, by=by)
-            names.append(table.name)
     sources.remove_source(source=source, by=by)
-    return names
+    return [table.name for table in gone]
