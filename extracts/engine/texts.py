@@ -19,6 +19,11 @@ def texts(column: Any, *, longest: int) -> list[str | None]:
     return [_text(value, longest) for value in _values(column)]
 
 
+def storable(text: str) -> str:
+    """Return ``text`` with a sign for each NUL, which not every database keeps."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 def shortened(text: str, longest: int) -> str:
     """Return ``text``, with a sign at its end where it had to be cut."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
@@ -49,4 +54,4 @@ def _text(value: Any, longest: int) -> str | None:
     elif isinstance(value, dict | list):
         plain = to_jsonable_python(value, fallback=str, bytes_mode="base64")
         value = json.dumps(plain, ensure_ascii=False)
-    return shortened(str(value), longest)
+    return shortened(storable(str(value)), longest)

@@ -23,6 +23,7 @@ from extracts.engine.columns import check_columns, column_specs, schema_hash
 from extracts.engine.extensions import OFFLINE
 from extracts.engine.parquet import ORDER_KEY, SCHEMA_KEY, WRITER_KEY
 from extracts.engine.statistics import ChunkBounds
+from extracts.engine.texts import storable
 
 _MAGIC = b"PAR1"
 _CHUNK_BYTES = 1024 * 1024
@@ -266,8 +267,8 @@ def _jsonable(value: Any) -> Any:
     if pa.types.is_binary(value.type) or pa.types.is_fixed_size_binary(value.type):
         return value.as_py().hex()
     if pa.types.is_nested(value.type) or isinstance(value, pa.ExtensionScalar):
-        return str(value)
-    return value.cast(pa.string()).as_py()
+        return storable(str(value))
+    return storable(value.cast(pa.string()).as_py())
 
 
 def _recorded_order(facts: dict[bytes, bytes], names: list[str]) -> tuple[str, ...]:

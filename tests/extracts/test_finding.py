@@ -94,6 +94,14 @@ class TestPreview:
         assert found["columns"][1] == {"name": "name", "type": "VARCHAR"}
         assert found["rows"] == [["1", "a"], ["2", "b"]]
 
+    def test_shows_a_sign_for_what_is_no_text(self, admin_api, csv_source):
+        odd = Path(csv_source.config["folder"], "odd.jsonl")
+        odd.write_text('{"name": "a\\u0000b"}\n', encoding="utf-8")
+
+        found = call(admin_api, "crm/preview", {"source_table": "odd.jsonl"}).json()["answer"]
+
+        assert found["rows"] == [["a\ufffdb"]]
+
     def test_says_what_is_wrong_with_a_table(self, admin_api, csv_source):
         response = call(admin_api, "crm/preview", {"source_table": "bad.csv"})
 

@@ -66,6 +66,15 @@ class TestTablesOfAnExtract:
         assert "'read-ings': This cannot be the name of a table." in incident.message
         assert "'pumps': The extract has no table or view of this name." in incident.message
 
+    def test_keep_a_description_without_what_is_no_text(self, leave, layout):
+        leave("sensors")
+        with closing(duckdb.connect(str(layout.extracts / "plant/extract.duckdb"))) as connection:
+            connection.execute("ALTER TABLE _meta ADD COLUMN description VARCHAR")
+            connection.execute("UPDATE _meta SET description = 'Read ' || chr(0) || 'daily.'")
+
+        assert look().state == RunState.SUCCEEDED
+        assert Table.objects.get().description == "Read daily."
+
     def test_are_named_where_another_source_has_the_name(self, leave):
         TableFactory(name="sensors")
         leave("sensors")

@@ -26,7 +26,8 @@ _INTEGERS = frozenset(
 # How each column of the contract is read, whatever it holds; a column that is absent is NULL.
 _META = {
     "table_name": "coalesce(CAST(table_name AS VARCHAR), '')",
-    "description": "coalesce(left(CAST(description AS VARCHAR), 10000), '')",
+    # Not every database keeps a NUL in a text.
+    "description": "coalesce(replace(left(CAST(description AS VARCHAR), 10000), chr(0), ''), '')",
     "rows": "least(greatest(coalesce(rows, 0), 0), 9223372036854775807)",
     "size_bytes": "least(greatest(coalesce(size_bytes, 0), 0), 9223372036854775807)",
     "extracted_at": "CASE WHEN TRY_CAST(extracted_at AS TIMESTAMP)"

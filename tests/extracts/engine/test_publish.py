@@ -82,6 +82,14 @@ class TestValidate:
         assert part.order_min == ("2025-01-01 00:00:00.000000Z", 0)
         assert part.order_max == ("2025-01-09 07:00:00.000000Z", 199)
 
+    def test_tells_the_bounds_in_signs_that_every_database_keeps(self, tmp_path):
+        path = tmp_path / "odd.parquet"
+        write_parquet(pa.table({"id": ["a\0b", "c\0"]}).to_reader(), path, order=("id",))
+
+        part = validate(path, expected_rows=2)
+
+        assert (part.order_min, part.order_max) == (("a\ufffdb",), ("c\ufffd",))
+
     def test_hashes_a_file_of_many_chunks(self, tmp_path):
         path = tmp_path / "large.parquet"
         noise = [hashlib.sha512(str(i).encode()).digest() for i in range(50_000)]
