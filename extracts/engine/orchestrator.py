@@ -120,9 +120,9 @@ def renew(
     """Put a generation in force in which the sources ``changed`` are as given and ``gone`` absent.
 
     Every other source stays as it is, unless ``from_scratch``: then ``changed`` is everything.
-    A table that cannot be shown is
-    left out and never stops the others. One caller at a time; safe to repeat after a crash.
-    ``before_step`` is called before whatever others could notice, and may raise to end it there.
+    A table that cannot be shown is left out and never stops the others. One caller at a time; safe
+    to repeat after a crash. ``before_step`` is called before whatever others could notice, and may
+    raise to end it there.
 
     Raises:
         AnalyticsDamagedError: the generation in force cannot be read.

@@ -49,7 +49,7 @@ def request(source: Source) -> Run:
 def request_behind() -> int:
     """Ask for every source whose faces do not show its rows; return how many there were."""
     layout: Layout = settings.LAYOUT
-    behind = {source.pk: source for source in _behind(Source.objects.all())}
+    behind = {source.pk: source for source in _behind()}
     for source in _shown_sources():
         if not _is_shown(layout, source):
             Source.objects.filter(pk=source.pk).update(extract_stamp=None)
@@ -98,7 +98,7 @@ def rebuild(progress: Progress) -> list[str]:
     failed: list[str] = []
     _forget_deleted(layout)
     sources = list(_shown_sources())
-    known = set(_behind(Source.objects.all()).values_list("pk", flat=True))
+    known = set(_behind().values_list("pk", flat=True))
     behind = [each for each in sources if each.pk in known or not _is_shown(layout, each)]
     for start in range(0, len(behind), _AT_ONCE):
         progress("extracts", done=start, total=len(behind))
@@ -239,10 +239,8 @@ def _renew_analytics(layout: Layout, sources: Sequence[Source], progress: Progre
         if current is None:
             behind = list(_shown_sources())
         else:
-            behind = list(
-                Source.objects.filter(pk__in=wanted).exclude(analytics_stamp=F("stamp"))
-                | Source.objects.filter(pk__in=wanted, analytics_stamp__isnull=True)
-            )
+            known = Source.objects.filter(pk__in=wanted)
+            behind = list(known.exclude(analytics_stamp=F("stamp")))
         if not behind:
             return
         progress("views", total=len(behind), message="Renewing analytics/server.duckdb")
@@ -283,24 +281,15 @@ def _views(sources: Sequence[Source]) -> list[SourceViews]:
     return [shown.views for chunk in chunks for shown in faces.shown(chunk)]
 
 
-def _behind(sources: QuerySet[Source]) -> QuerySet[Source]:
-    """Limit to sources with tables whose faces show something else than their rows."""
-    return (
-        sources.filter(Q(tables__isnull=False) | Q(extract_stamp__isnull=False))
-        .filter(
-            Q(extract_stamp__isnull=True)
-            | Q(analytics_stamp__isnull=True)
-            | ~Q(extract_stamp=F("stamp"))
-            | ~Q(analytics_stamp=F("stamp"))
-        )
-        .distinct()
-    )
-
-
 def _shown_sources() -> QuerySet[Source]:
     return Source.objects.filter(
         Q(tables__isnull=False) | Q(extract_stamp__isnull=False)
     ).distinct()
+
+
+def _behind() -> QuerySet[Source]:
+    """Return the shown sources whose faces show something else than their rows."""
+    return _shown_sources().exclude(extract_stamp=F("stamp"), analytics_stamp=F("stamp"))
 
 
 def _is_shown(layout: Layout, source: Source) -> bool:
