@@ -82,6 +82,8 @@ if CONFIG.database_url:
         _database = dj_database_url.parse(
             CONFIG.database_url, conn_max_age=600, conn_health_checks=True
         )
+        if _database["ENGINE"] != "django.db.backends.postgresql":
+            raise ValueError("not PostgreSQL")
     except ValueError:
         # What is wrong with it would show what is in it.
         raise ConfigurationError(

@@ -250,7 +250,7 @@ class TestCommand:
 
         shown = self._run(
             installation, "--json", SESSION_SECRET="s3cr3t",
-            DATABASE_URL="sqlite:////tmp/s3cr3t.db",
+            DATABASE_URL="postgres://agnes:s3cr3t@localhost/agnes",
         )  # fmt: skip
 
         assert shown.returncode == 0, shown.stderr

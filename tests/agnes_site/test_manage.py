@@ -107,5 +107,9 @@ class TestSettings:
         assert "DATABASE_URL" in told
         assert "hunt" not in told
 
+    @pytest.mark.parametrize("url", ["sqlite:///agnes.db", "mysql://agnes:hunt@host/db"])
+    def test_refuse_a_database_of_another_kind(self, refused, url):
+        assert "DATABASE_URL" in refused("migrate", DATABASE_URL=url)
+
     def test_name_a_folder_that_cannot_be_made(self, refused):
         assert "nowhere" in refused("config", DATA_DIR="/proc/nowhere")
