@@ -61,10 +61,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def installation(tmp_path: Path, folder: Path) -> Iterator[Installation]:
+def installation(tmp_path: Path, migrated: Installation, folder: Path) -> Iterator[Installation]:
     """A server with three tables, and a worker."""
     found = Installation(
-        tmp_path, AGNES_FILES_ROOTS=str(folder), AGNES_KEPT_VERSIONS="1",
+        tmp_path, like=migrated, AGNES_FILES_ROOTS=str(folder), AGNES_KEPT_VERSIONS="1",
         AGNES_KEPT_FILE_SECONDS="5",
     )  # fmt: skip
     try:

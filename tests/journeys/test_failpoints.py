@@ -29,20 +29,12 @@ ON_THE_FIRST_DAY = {
 ONLY_LATER = {"pull.foreign_kept"}
 PULLS = tuple(name for name in client.NAMES if name.startswith("pull."))
 # Each installation is killed at every such step: those next to each other fall to different ones.
-INSTALLATIONS = 8
+INSTALLATIONS = 4
 
 
 def groups() -> list[tuple[str, ...]]:
     """Return all failpoints of the server, in groups that one installation survives."""
     return [server.NAMES[first::INSTALLATIONS] for first in range(INSTALLATIONS)]
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory) -> Iterator[Installation]:
-    """An installation that nothing runs in: others begin as its copies."""
-    made = Installation(tmp_path_factory.mktemp("migrated"))
-    yield made
-    made.stop()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,9 +19,9 @@ ROWS = 50_000
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
+def installation(tmp_path: Path, migrated: Installation) -> Iterator[Installation]:
     """A server with one source of type files and one table; workers are started by the tests."""
-    found = Installation(tmp_path)
+    found = Installation(tmp_path, like=migrated)
     try:
         open_shop(found, rows=ROWS)
         yield found

@@ -121,11 +121,11 @@ def again_and_again(*work: Callable[[], object]) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
+def installation(tmp_path: Path, migrated: Installation) -> Iterator[Installation]:
     """A server with its tables; no worker and no clock runs yet."""
     found = Installation(
-        tmp_path, AGNES_RUN_LEASE_SECONDS="60", AGNES_SCHEDULE_TICK_SECONDS="1",
-        AGNES_SCHEDULE_SPREAD_SECONDS="0",
+        tmp_path, like=migrated, AGNES_RUN_LEASE_SECONDS="60",
+        AGNES_SCHEDULE_TICK_SECONDS="1", AGNES_SCHEDULE_SPREAD_SECONDS="0",
     )  # fmt: skip
     folder = tmp_path / "company"
     folder.mkdir()

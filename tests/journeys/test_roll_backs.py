@@ -83,9 +83,9 @@ print(json.dumps([sorted(made.items()), orders.current_version.number, orders.is
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
+def installation(tmp_path: Path, migrated: Installation) -> Iterator[Installation]:
     """An installation of which nothing runs."""
-    made = Installation(tmp_path, with_admin=False)
+    made = Installation(tmp_path, like=migrated)
     yield made
     made.stop()
 

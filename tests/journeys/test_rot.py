@@ -18,12 +18,12 @@ ROWS = 2000
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
+def installation(tmp_path: Path, migrated: Installation) -> Iterator[Installation]:
     """A server and a worker, with a table that is published."""
     folder = tmp_path / "company"
     folder.mkdir()
     (folder / "orders.csv").write_text("id,writing\n" + "order,1\n" * ROWS)
-    found = Installation(tmp_path, AGNES_SCRUB_SECONDS="86400")
+    found = Installation(tmp_path, like=migrated, AGNES_SCRUB_SECONDS="86400")
     try:
         found.start_web()
         found.start_worker(pool="solo")

@@ -41,9 +41,9 @@ for source in Source.objects.order_by("slug"):
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
+def installation(tmp_path: Path, migrated: Installation) -> Iterator[Installation]:
     """Three sources."""
-    made = Installation(tmp_path)
+    made = Installation(tmp_path, like=migrated)
     made.manage("shell", "-v", "0", "-c", _ADD)
     yield made
     made.stop()

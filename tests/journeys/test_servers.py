@@ -114,8 +114,8 @@ class TestRedis:
             yield server
 
     @pytest.fixture
-    def installation(self, server, tmp_path) -> Iterator[Installation]:
-        made = Installation(tmp_path, REDIS_URL=server.url)
+    def installation(self, server, tmp_path, migrated) -> Iterator[Installation]:
+        made = Installation(tmp_path, like=migrated, REDIS_URL=server.url)
         try:
             open_shop(made, rows=ROWS)
             yield made

@@ -80,9 +80,9 @@ else:
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
+def installation(tmp_path: Path, migrated: Installation) -> Iterator[Installation]:
     """An installation of which nothing runs."""
-    made = Installation(tmp_path, with_admin=False)
+    made = Installation(tmp_path, like=migrated)
     yield made
     made.stop()
 

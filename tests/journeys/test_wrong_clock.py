@@ -57,10 +57,10 @@ class LaptopWithClock(Laptop):
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
+def installation(tmp_path: Path, migrated: Installation) -> Iterator[Installation]:
     """A server and a worker, with a table."""
     (tmp_path / "company").mkdir()
-    found = Installation(tmp_path)
+    found = Installation(tmp_path, like=migrated)
     try:
         _write(found, writing=1)
         found.start_web()
