@@ -17,6 +17,9 @@ _ROOMS = (
     "extracts/connectors", "extracts/services", "catalog/services", "access/services",
 )  # fmt: skip
 
+# What is named like a function where it stands in none.
+TOP = "the top of the file"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
@@ -38,7 +41,7 @@ class Count:
 
 @dataclass(frozen=True, kw_only=True)
 class Untaken:
-    """A function with branches that no test takes; ``name`` is empty for the top of a file."""
+    """A function with branches that no test takes, or the top of a file."""
 
     path: str
     name: str
@@ -101,7 +104,7 @@ def _untaken(path: str, file: dict[str, Any]) -> Iterator[Untaken]:
             # A branch to a line that is missing is told by the line.
             ways = [way for way in branches if abs(way[1]) not in lines]
             what = _told(path, lines, ways)
-        yield Untaken(path=path, name=name, what=what)
+        yield Untaken(path=path, name=name or TOP, what=what)
 
 
 def _told(path: str, lines: list[int], ways: list[list[int]]) -> str:

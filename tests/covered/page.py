@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from tests.covered.measured import Count, Measured, Untaken
-from tests.covered.reasons import REASONS
+from tests.covered import reasons
+from tests.covered.measured import TOP, Count, Measured, Untaken
 
+_REASONS = reasons.read()
 PATH = Path(__file__).resolve().parents[2] / "docs" / "reference" / "coverage.md"
 _HEAD = """\
 <!-- Written by `make coverage`; measure again instead of changing it. -->
@@ -41,7 +42,7 @@ def summary(found: Measured) -> str:
 def stale(found: Measured) -> list[str]:
     """Return the reasons that explain nothing: what they name is taken whole."""
     keys = {each.key for each in found.untaken} | {each.path for each in found.untaken}
-    return sorted(REASONS.keys() - keys)
+    return sorted(_REASONS.keys() - keys)
 
 
 def _table(found: Measured) -> Iterator[str]:
@@ -73,11 +74,11 @@ def _listed(found: Measured) -> Iterator[str]:
 
 
 def _named(each: Untaken) -> str:
-    return f"`{each.name}`" if each.name else "the top of the file"
+    return each.name if each.name == TOP else f"`{each.name}`"
 
 
 def _reason(each: Untaken) -> str | None:
-    return REASONS.get(each.key) or REASONS.get(each.path)
+    return _REASONS.get(each.key) or _REASONS.get(each.path)
 
 
 def _share(taken: int, count: int) -> str:
