@@ -4,7 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pytest
@@ -19,6 +19,7 @@ from catalog.connectors import (
     TableRequest,
 )
 from extracts.connectors.database.errors import (
+    CursorTypeError,
     QueryRefusedError,
     SourceBusyError,
     SourceUnreachableError,
@@ -302,8 +303,11 @@ def follow(connector, config, tmp_path):
     """Bring the table ``t`` twice, by what ``between`` changes; return rows and notes."""
     connector._now = lambda: datetime(2024, 6, 10, tzinfo=UTC)
 
-    def run(between, *, cursor: str = "at", **options):
-        fields = {"primary_key": ("id",), "incremental_column": cursor, "options": options}
+    def run(between, *, cursor: str = "at", fields=None, **options):
+        fields = {
+            "primary_key": ("id",), "incremental_column": cursor, "options": options,
+            **(fields or {}),
+        }  # fmt: skip
         first = Candidate(tmp_path / "first")
         wanted = ExtractRequest(table=request("t", **fields))
         result = connector.extract(config, {}, wanted, first)
@@ -352,6 +356,85 @@ def test_brings_a_row_that_came_later_with_the_last_cursor(execute, follow):
 
     assert "Merged" in notes[-1]
     assert rows == [(1, "a"), (2, "b"), (3, "c")]
+
+
+@pytest.mark.hostile(53)
+@pytest.mark.parametrize(("kind", "time"), [("TIMESTAMP", " 10:00:00"), ("DATE", "")])
+def test_looks_back_for_rows_that_arrive_late(execute, follow, kind, time):
+    execute(f"""
+        CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, at {kind});
+        INSERT INTO t VALUES (1, 'a', '2024-05-30{time}'), (2, 'b', '2024-06-03{time}')
+    """)
+    late = f"""
+        INSERT INTO t VALUES (3, 'late', '2024-06-02{time}'), (4, 'too late', '2024-06-01{time}')
+    """
+
+    rows, notes = follow(lambda: execute(late), fields={"look_back": timedelta(days=1)})
+
+    assert "Merged" in notes[-1]
+    assert rows == [(1, "a"), (2, "b"), (3, "late")]
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"), [((), [(2, "0"), (3, "False"), (4, None)]), (("yes",), [(2, "0")])]
+)
+def test_leaves_out_what_a_tombstone_marks(execute, follow, values, kept):
+    execute("""
+        CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, at TIMESTAMP);
+        INSERT INTO t VALUES (1, 'yes', '2024-06-01 10:00:00'), (2, '0', '2024-06-02 10:00:00')
+    """)
+    more = "INSERT INTO t SELECT 3, 'False', '2024-06-03 10:00:00' UNION SELECT 4, NULL, NULL;"
+    if values:
+        more = "INSERT INTO t VALUES (3, 'yes', '2024-06-03 10:00:00')"
+
+    rows, notes = follow(
+        lambda: execute(more), deletes="tombstone", deleted_column="name", deleted_values=values
+    )
+
+    assert "Merged" in notes[-1]
+    assert rows == kept
+
+
+def test_takes_a_column_of_the_name_that_marks_changes(execute, follow):
+    execute("""
+        CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, at TIMESTAMP, is_deleted INTEGER);
+        INSERT INTO t VALUES (1, 'a', '2024-06-01 10:00:00', 1), (2, 'b', '2024-06-02 10:00:00', 0)
+    """)
+
+    rows, notes = follow(
+        lambda: execute("UPDATE t SET name = NULL, at = '2024-06-03 10:00:00' WHERE id = 1"),
+        deletes="tombstone", deleted_column="name", deleted_values=["b"],
+    )  # fmt: skip
+
+    assert "Merged" in notes[-1]
+    assert rows == [(1, None)]
+
+
+def test_lets_rows_go_that_became_too_old(execute, follow, connector):
+    execute("""
+        CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, at TIMESTAMP);
+        INSERT INTO t VALUES (1, 'a', '2024-06-01 10:00:00'), (2, 'b', '2024-06-02 10:00:00'),
+            (3, 'c', '2024-06-03 10:00:00'), (4, 'none', NULL)
+    """)
+
+    def a_day_later():
+        connector._now = lambda: datetime(2024, 6, 11, tzinfo=UTC)
+
+    rows, notes = follow(a_day_later, fields={"max_history": timedelta(days=8)})
+
+    assert "Merged" in notes[-1]
+    assert rows == [(3, "c"), (4, "none")]
+
+
+@pytest.mark.parametrize(
+    ("cursor", "fields"),
+    [("price", {}), ("id", {"max_history": timedelta(days=8)})],
+)
+def test_refuses_a_cursor_that_cannot_be_one(execute, follow, cursor, fields):
+    execute("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, price REAL)")
+
+    with pytest.raises(CursorTypeError, match=f"'{cursor}'"):
+        follow(lambda: None, cursor=cursor, fields=fields)
 
 
 def test_names_a_cursor_that_is_no_number(execute, follow):

@@ -44,6 +44,28 @@ class TestQuarantine:
         assert found.rows == [{"id": 1, "t": "a"}, {"id": 2, "t": "b"}]
         assert [(line["file"], line["row"]) for line in set_aside(found)] == [("in/2.csv", 3)]
 
+    def test_keeps_the_first_row_of_a_file_without_a_header(self, folder, extracted):
+        (folder / "t.csv").write_text("1,a\n2,b\n3\n")
+
+        found = extracted("t.csv", bad_rows="quarantine", has_header=False)
+
+        assert [tuple(row.values()) for row in found.rows] == [(1, "a"), (2, "b")]
+        assert [line["row"] for line in set_aside(found)] == [3]
+
+    @pytest.mark.parametrize(
+        ("content", "values"),
+        [(b"t\na\n\nc\nd,e\n", ["a", None, "c"]), (b"t,u\na,1\n\nc,1\nd\n", ["a", "c"])],
+    )
+    def test_takes_a_blank_line_for_an_empty_value_only_where_there_is_one_column(
+        self, folder, extracted, content, values
+    ):
+        (folder / "t.csv").write_bytes(content)
+
+        found = extracted("t.csv", bad_rows="quarantine", delimiter=",")
+
+        assert [row["t"] for row in found.rows] == values
+        assert found.rejected.rows == 1
+
     def test_keeps_no_more_of_a_long_row_than_people_read(self, folder, extracted):
         (folder / "t.csv").write_text("id,t\n1," + "x" * 100_000 + ",z\n2,b\n")
 

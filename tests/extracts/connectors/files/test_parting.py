@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from catalog.connectors import ColumnSpec
-from extracts.connectors.files.errors import TableSettingsError
+from extracts.connectors.files.errors import TableSettingsError, TooManyBadRowsError
 from extracts.connectors.files.parting import part_key
 from extracts.connectors.files.settings import FilesConfig
 from tests.extracts.connectors.files.places import Runs, connector, table
@@ -107,6 +108,34 @@ class TestPartPerFile:
 
         assert [part.key for part in result.parts] == ["2.parquet"]
         assert [row["id"] for row in runs.rows()] == [1, 7]
+
+
+class TestBadRows:
+    @pytest.fixture(autouse=True)
+    def _bad_rows(self, folder):
+        (folder / "a.csv").write_text("id,v\n2,x\nsix,y\n")
+        (folder / "b.csv").write_text("id,v\n3,z\nnine,z\n")
+
+    @pytest.mark.parametrize("options", [{"part_per_file": True}, {"file_name_column": "file"}])
+    def test_of_all_files_are_set_aside_together(self, folder, tmp_path, options):
+        wanted = table("*.csv", bad_rows="quarantine", types={"id": "BIGINT"}, **options)
+        runs = Runs(tmp_path, FilesConfig(folder=folder), wanted)
+
+        result = runs.run()
+
+        assert [(row["id"], row["v"]) for row in runs.rows()] == [(2, "x"), (3, "z")]
+        aside = [orjson.loads(line) for line in result.rejected.path.read_bytes().splitlines()]
+        assert [(line["file"], line["row"]) for line in aside] == [("a.csv", 3), ("b.csv", 3)]
+        assert result.rejected.rows == 2
+
+    @pytest.mark.parametrize("options", [{"part_per_file": True}, {"file_name_column": "file"}])
+    def test_of_all_files_count_against_the_limit(self, folder, tmp_path, options):
+        wanted = table(
+            "*.csv", bad_rows="quarantine", max_bad_rows=1, types={"id": "BIGINT"}, **options
+        )
+
+        with pytest.raises(TooManyBadRowsError):
+            Runs(tmp_path, FilesConfig(folder=folder), wanted).run()
 
 
 class TestFileNameColumn:

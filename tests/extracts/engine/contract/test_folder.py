@@ -23,6 +23,26 @@ class TestForeignFilesInOurFolder:
         assert all(path.exists() for path in written.moved_aside)
         assert names_below(folder / "data") == ["orders.parquet"]
 
+    def test_are_all_kept_where_their_names_would_be_the_same(self, folder, store):
+        write_extract(folder, [table("orders", store())])
+        (folder / "data-a").write_text("one")
+        (folder / "data/a").write_text("two")
+
+        written = write_extract(folder, [table("orders", store())])
+
+        assert sorted(path.read_text() for path in written.moved_aside) == ["one", "two"]
+
+    @pytest.mark.parametrize("said", ["{", "[1]"])
+    def test_are_those_of_which_nobody_knows_whose_they_are(self, folder, store, said):
+        write_extract(folder, [table("orders", store()), table("old", store())])
+        (folder / ".links.json").write_text(said)
+
+        written = write_extract(folder, [table("orders", store())])
+
+        assert len(written.moved_aside) == 2
+        assert names_below(folder / "data") == ["orders.parquet"]
+        assert ask(folder / "extract.duckdb", "FROM orders") == [(1, "a")]
+
     def test_do_not_take_the_place_of_ours(self, folder, store):
         stored_at = store()
         write_extract(folder, [table("orders", stored_at)])
