@@ -80,6 +80,42 @@ class TestSource:
         assert set(Table.objects.values_list("name", flat=True)) == {"sales", "bills"}
         assert Grant.objects.count() == 2
 
+    def test_registers_the_others_when_one_is_refused(self, folder):
+        SourceFactory(slug="shop", config={"folder": str(folder)})
+        TableFactory(name="sales")
+        out = io.StringIO()
+
+        with pytest.raises(CommandError, match="1 table not registered"):
+            call_command(
+                "source", "register", "shop", "orders.csv=sales", "bills", stdout=out, stderr=out
+            )
+
+        assert "sales: " in out.getvalue()
+        assert "Registered 1 table." in out.getvalue()
+        assert Table.objects.filter(source__slug="shop").get().name == "bills"
+
+    def test_tries_a_connection(self, folder):
+        SourceFactory(slug="shop", config={"folder": str(folder)})
+
+        assert "The connection works" in source("test", "shop")
+
+    def test_keeps_a_text_that_reads_as_a_number(self, layout, vault_type):
+        source("add", "vault", "--type", vault_type, "--set", "place=007", "--set", "mood=1")
+
+        assert Source.objects.get().config == {"place": "007", "mood": "1"}
+
+    def test_stores_no_empty_secret(self, layout, vault_type, monkeypatch):
+        monkeypatch.delenv("NOT_SET", raising=False)
+
+        with pytest.raises(CommandError, match="NOT_SET"):
+            source("add", "vault", "--type", vault_type, "--secret-env", "password=NOT_SET")
+
+        assert not Source.objects.exists()
+
+    def test_wants_settings_as_pairs(self):
+        with pytest.raises(CommandError, match="KEY=VALUE"):
+            source("add", "shop", "--type", "files", "--set", "folder")
+
     def test_registers_tables_whose_rows_stay(self, folder):
         with closing(sqlite3.connect(folder / "crm.db")) as database:
             database.execute("CREATE TABLE people (id INTEGER)")

@@ -321,6 +321,13 @@ class TestEvaluating:
         with pytest.raises(ReachesOutsideError):
             extract("t")
 
+    def test_opens_no_pipe(self, folder, produce, extract):
+        os.mkfifo(folder / "data/pipe.csv")
+        produce(t="TABLE SELECT 1 AS id")
+
+        with pytest.raises(ReachesOutsideError, match=r"pipe\.csv"):
+            extract("t")
+
     def test_reports_what_duckdb_says(self, folder, produce, extract):
         produce(t="VIEW SELECT id + 1 AS id FROM read_parquet('{folder}/data/orders.parquet')")
         write_parquet(folder / "data/orders.parquet", "SELECT 1 AS other")

@@ -14,6 +14,7 @@ from extracts.engine.orchestrator import (
     ViewLeftOut,
     current,
     renew,
+    shown_sources,
 )
 
 
@@ -227,6 +228,8 @@ class TestGenerations:
 
         with pytest.raises(AnalyticsDamagedError):
             renew(folder, changed=changed)
+        with pytest.raises(AnalyticsDamagedError):
+            shown_sources(folder)
 
         renew(folder, changed=changed, from_scratch=True)
         assert ask(folder, "FROM orders") == [(1,)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,24 @@ class TestValidate:
         part = validate(path, expected_rows=2)
 
         assert (part.order_min, part.order_max) == (("a\ufffdb",), ("c\ufffd",))
+
+    @pytest.mark.parametrize(
+        ("values", "low", "high"),
+        [
+            ([float("-inf"), 0.5, float("inf")], "-inf", "inf"),
+            ([0.1, 2.5], 0.1, 2.5),
+            ([b"\x00a", b"\xff"], "0061", "ff"),
+            ([1.5, None], 1.5, None),
+        ],
+    )
+    def test_tells_bounds_that_json_can_hold(self, tmp_path, values, low, high):
+        path = tmp_path / "bounds.parquet"
+        write_parquet(pa.table({"x": values}).to_reader(), path, order=("x",))
+
+        part = validate(path, expected_rows=len(values))
+
+        assert (part.order_min, part.order_max) == ((low,), (high,))
+        json.dumps([part.order_min, part.order_max], allow_nan=False)
 
     def test_hashes_a_file_of_many_chunks(self, tmp_path):
         path = tmp_path / "large.parquet"

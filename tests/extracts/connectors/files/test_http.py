@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import resource
 import socket
 
@@ -325,7 +326,8 @@ class TestReach:
         with pytest.raises(UpstreamError, match="without end"):
             connector().test(config_of(httpserver, "/a.csv"), {})
 
-    def test_checks_the_address_that_is_connected_to(self, httpserver, monkeypatch):
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_checks_the_address_that_is_connected_to(self, httpserver, monkeypatch, scheme):
         # A name that was public when it was listed, and leads elsewhere when it is asked for.
         real = socket.getaddrinfo
 
@@ -333,7 +335,7 @@ class TestReach:
             return real(host.replace("files.example.com", "127.0.0.1"), *rest, **more)
 
         monkeypatch.setattr(socket, "getaddrinfo", rebound)
-        config = FilesConfig(urls=(f"http://files.example.com:{httpserver.port}/a.csv",))
+        config = FilesConfig(urls=(f"{scheme}://files.example.com:{httpserver.port}/a.csv",))
 
         with pytest.raises(HostNotAllowedError, match=r"127\.0\.0\.1, a private address"):
             connector(Reach(hosts=("files.example.com",))).test(config, {})
@@ -399,6 +401,38 @@ class TestSettings:
 
 
 class TestDiscover:
+    def test_offers_what_the_beginning_of_a_compressed_file_holds(self, httpserver):
+        noise = "".join(f"{number},{random.Random(number).random()}\n" for number in range(200_000))
+        whole = gzip.compress(f"id,v\n{noise}".encode())
+        assert len(whole) > 2 * 1024 * 1024
+
+        def serve(request: Request) -> Response:
+            wanted = request.range.ranges[0][1]
+            return Response(
+                whole[:wanted], status=206,
+                headers={"Content-Range": f"bytes 0-{wanted - 1}/{len(whole)}"},
+            )  # fmt: skip
+
+        httpserver.expect_request("/orders.csv.gz").respond_with_handler(serve)
+
+        (spec,) = connector().discover(config_of(httpserver, "/orders.csv.gz"), {})
+
+        assert [(column.name, column.type) for column in spec.columns] == [
+            ("id", "BIGINT"), ("v", "DOUBLE"),
+        ]  # fmt: skip
+        assert not spec.problem
+
+    def test_looks_at_no_row_that_the_beginning_cuts(self, httpserver):
+        row = '1,"a line\nand another"\n'
+        httpserver.expect_request("/orders.csv").respond_with_data(
+            "id,v\n" + row * (2 * 1024 * 1024 // len(row))
+        )
+
+        (spec,) = connector().discover(config_of(httpserver, "/orders.csv"), {})
+
+        assert [column.type for column in spec.columns] == ["BIGINT", "VARCHAR"]
+        assert not spec.problem
+
     def test_offers_the_given_addresses_by_their_beginnings(self, httpserver):
         seen = []
 
