@@ -66,6 +66,14 @@ class TestQuarantine:
         assert [row["t"] for row in found.rows] == values
         assert found.rejected.rows == 1
 
+    def test_takes_no_blank_line_for_one_of_the_last_rows(self, folder, extracted):
+        (folder / "t.csv").write_text("id,t\n1,a\n2\n3,c\n\nTotal,2\n\n")
+
+        found = extracted("t.csv", bad_rows="quarantine", skip_footer=1)
+
+        assert [row["id"] for row in found.rows] == [1, 3]
+        assert [line["row"] for line in set_aside(found)] == [3]
+
     def test_keeps_no_more_of_a_long_row_than_people_read(self, folder, extracted):
         (folder / "t.csv").write_text("id,t\n1," + "x" * 100_000 + ",z\n2,b\n")
 

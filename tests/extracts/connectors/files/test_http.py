@@ -283,6 +283,15 @@ class TestReach:
         assert "AGNES_FILES_HOSTS" in caught.value.hint
         assert not httpserver.log
 
+    def test_of_a_folder_alone_says_what_to_do(self, httpserver):
+        config = config_of(httpserver, "/exports/")
+        httpserver.expect_ordered_request("/exports/").respond_with_data(status=404)
+        httpserver.expect_ordered_request("/exports/").respond_with_data(status=500)
+
+        assert "register tables by their names" in connector().test(config, {}).message
+        with pytest.raises(UpstreamError):
+            connector().test(config, {})
+
     def test_refuses_a_listed_name_that_leads_to_this_machine(self, httpserver):
         config = FilesConfig(urls=(f"http://localhost:{httpserver.port}/a.csv",))
 
@@ -425,7 +434,8 @@ class TestDiscover:
     def test_looks_at_no_row_that_the_beginning_cuts(self, httpserver):
         row = '1,"a line\nand another"\n'
         httpserver.expect_request("/orders.csv").respond_with_data(
-            "id,v\n" + row * (2 * 1024 * 1024 // len(row))
+            # The first megabyte ends within the second line of a row.
+            "id,some value\n" + row * (2 * 1024 * 1024 // len(row))
         )
 
         (spec,) = connector().discover(config_of(httpserver, "/orders.csv"), {})

@@ -95,6 +95,14 @@ class TestColumns:
             "m": "1", "e": "", "late": None,
         }  # fmt: skip
 
+    def test_of_days_that_no_month_has_stay_texts(self, folder, extracted):
+        (folder / "t.ndjson").write_text('{"d": "2024-02-28"}\n{"d": "2024-02-30"}\n')
+
+        found = extracted("t.ndjson")
+
+        assert found.types == {"d": "VARCHAR"}
+        assert [row["d"] for row in found.rows] == ["2024-02-28", "2024-02-30"]
+
     def test_keep_every_digit_for_a_given_type(self, folder, extracted):
         (folder / "t.json").write_text('[{"x": 12345678901234567.89}]')
 
