@@ -15,7 +15,7 @@ from catalog.services.versions import FencedOffError, TablePinnedError
 from extracts.engine.process import ChildStoppedError
 from extracts.models import RunState
 from extracts.services import publication, scheduling
-from extracts.services.holding import Holding, LeaseLostError, fail, give_back
+from extracts.services.holding import Holding, fail, give_back
 
 logger = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ def ending(*holdings: Holding) -> Iterator[None]:
 def end(holding: Holding, error: Exception) -> None:
     """End a run as the error says, or let it begin again."""
     run = holding.run
-    if isinstance(error, FencedOffError | LeaseLostError | ChildStoppedError):
+    if isinstance(error, FencedOffError | ChildStoppedError):
         begin_again(holding)
     elif isinstance(error, TablePinnedError | TableIsRemoteError):
         holding.finish(RunState.SKIPPED, error_code=error.code, error_message=error.message)

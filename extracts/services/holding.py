@@ -14,20 +14,13 @@ from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from agnes_site.core.errors import AgnesError, ConflictError
+from agnes_site.core.errors import AgnesError
 from agnes_site.core.heartbeat import beating
 from extracts.models import LOG_LIMIT, Run, RunState
 from extracts.services.runs import ring
 
 _PAUSE_SECONDS = 0.5
 logger = structlog.get_logger(__name__)
-
-
-class LeaseLostError(ConflictError):
-    """The run was taken over or cancelled while this worker was silent."""
-
-    code = "lease_lost"
-    hint = "Nothing is lost: the worker that took over finishes it."
 
 
 class Holding:
@@ -44,15 +37,6 @@ class Holding:
     def is_lost(self) -> bool:
         """Whether another worker has taken over, or the run may publish nothing any more."""
         return self._lost.is_set()
-
-    def check(self) -> None:
-        """Go on only while the run is ours.
-
-        Raises:
-            LeaseLostError: it no longer is.
-        """
-        if self.is_lost:
-            raise LeaseLostError("The run was taken over or cancelled, or its table changed.")
 
     def progress(
         self, phase: str, *, done: int = 0, total: int | None = None, message: str = ""
