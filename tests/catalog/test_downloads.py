@@ -11,7 +11,7 @@ from django.utils import timezone
 from access.models import AuditEvent, Grant
 from access.services import tokens
 from catalog.models import TableName
-from catalog.services.versions import StoredPart
+from catalog.services.versions import Combined, StoredPart
 from tests.conftest import ApiClient
 from tests.factories import TableFactory, publish
 
@@ -185,6 +185,27 @@ class TestTableOfSeveralParts:
         assert _body(api.get(f"{url}?part={second.sha256}")) == b"second"
         whole = api.get(url)
         assert (whole.status_code, whole.json()["code"]) == (409, "several_parts")
+
+    def test_sends_the_one_file_of_all_parts_where_there_is_one(self, api, analyst, grant, layout):
+        table = TableFactory(name="issues")
+        parts = _stored(layout, b"first", key="a"), _stored(layout, b"second", key="b")
+        whole = _stored(layout, b"first and second")
+        combined = Combined(sha256=whole.sha256, md5=whole.md5, bytes=whole.bytes)
+        publish(table, *parts, combined=combined)
+        publish(table, _stored(layout, b"third"))
+        grant(analyst, table)
+
+        assert _body(api.get("/api/data/issues/download?version=1")) == b"first and second"
+
+    def test_sends_no_part_of_another_table(self, api, analyst, grant, layout):
+        granted, secret = TableFactory(name="issues"), _stored(layout, b"secret")
+        publish(granted, _stored(layout, b"first", key="a"), _stored(layout, b"second", key="b"))
+        publish(TableFactory(name="salaries"), secret)
+        grant(analyst, granted)
+
+        response = api.get(f"/api/data/issues/download?part={secret.sha256}")
+
+        assert (response.status_code, response.json()["code"]) == (404, "version_not_found")
 
 
 class TestWithoutAGrant:

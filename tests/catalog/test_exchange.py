@@ -98,6 +98,19 @@ class TestYaml:
         people = Table.objects.get(name="people")
         assert (people.description, people.source_table) == ("One row a person.", "people.csv")
 
+    def test_empties_a_field_that_nothing_is_written_for(self, company):
+        bring(b"agnes: 1\ntables:\n  orders: {primary_key: , options: , description: }\n")
+
+        orders = Table.objects.get(name="orders")
+        assert (orders.primary_key, orders.options, orders.description) == ([], {}, "")
+
+    def test_describes_a_group_and_keeps_its_members(self, company):
+        bring(b"agnes: 1\ngroups: {Analysts: {description: They answer.}}")
+
+        group = Group.objects.get(name="Analysts")
+        assert group.description == "They answer."
+        assert group.memberships.get().user.email == "ben@example.com"
+
     def test_knows_a_table_in_whatever_case_it_is_written(self, company):
         plan = plan_of(b"agnes: 1\ntables:\n  ORDERS: {description: New}\n")
 
@@ -136,6 +149,7 @@ class TestYaml:
             ("agnes: 1\nfolders: {a: &x {description: hi}, b: *x}", "alias"),
             ("agnes: 1\nx: &a [1]\ny: &b [*a, *a]", "alias"),
             ("[" * 5000, "YAML"),
+            ("agnes: 1\ngrants: [{expires_at: 2030-13-01T00:00:00Z}]", "month must be"),
             ("agnes: 1\n? [a, b]\n: c", "Line 2 has a list or names"),
             ("agnes: 1\ntables:\n  ? {a: b}\n  : {}", "Line 3 has a list or names"),
         ],
@@ -159,6 +173,12 @@ class TestProblems:
             ("tabels: {}", "line 2: there is no kind 'tabels'; did you mean 'tables'?"),
             ("tables:\n  orders: {descripton: x}", "did you mean 'description'?"),
             ("tables:\n  orders: {server_only: maybe}", "server_only: expected true or false"),
+            ("tables:\n  orders: {description: [x]}", "description: expected a text"),
+            ("tables:\n  orders: {max_history_days: '7'}", "expected a whole number"),
+            ("tables:\n  orders: {where_filters: x}", "expected a list"),
+            ("tables:\n  orders: {primary_key: [1]}", "expected a list of texts"),
+            ("tables:\n  orders: {options: [x]}", "expected names with values"),
+            ("tables:\n  orders: 7", "expected fields with values"),
             ("tables:\n  orders: {source: other}", "A table keeps its source."),
             ("tables:\n  new: {description: x}", "a new one needs source"),
             ("tables:\n  new: {source: nowhere}", "There is no source named 'nowhere'."),
@@ -182,6 +202,7 @@ class TestProblems:
             ("sources:\n  shop: {type: external}", "A source keeps its type."),
             ("groups:\n  Everyone: {members: [ben@example.com]}", "without being added"),
             ("groups:\n  Admin: {members: []}", "only active administrator"),
+            ("groups:\n  Analysts: {members: [x@example.com]}", "no user with the e-mail"),
             ("grants:\n- {group: Analysts, resource_type: table}", "resource_id is missing"),
             (
                 "grants:\n- {group: Nobody, resource_type: table, resource_id: orders}",
@@ -195,6 +216,11 @@ class TestProblems:
             (
                 "grants:\n- {group: Analysts, resource_type: table, resource_id: orders,\n"
                 "   expires_at: soon}",
+                "expected a time",
+            ),
+            (
+                "grants:\n- {group: Analysts, resource_type: table, resource_id: orders,\n"
+                "   expires_at: '2030-13-01T00:00:00Z'}",
                 "expected a time",
             ),
         ],
@@ -237,6 +263,8 @@ class TestPlan:
             "groups:\n  Analysts: {members: [Kim@example.com, BEN@example.com]}",
             "grants:\n- {group: Analysts, resource_type: table, resource_id: orders, tier: ,\n"
             "   expires_at: '2030-01-01T00:00:00+02:00'}",
+            "grants:\n- {group: Analysts, resource_type: table, resource_id: orders,\n"
+            "   expires_at: 2030-01-01T00:00:00+02:00}",
         ],
     )
     def test_is_empty_for_what_was_imported(self, company, body):
@@ -319,7 +347,7 @@ class TestCsv:
         assert ",'=cmd|" in text
 
     def test_can_come_from_a_spreadsheet(self, company):
-        content = "\ufeffname,description\r\npeople,'quoted\r\norders,\r\n".encode()
+        content = "\ufeffname,description\r\npeople,'quoted\r\n,\r\norders,\r\n".encode()
 
         bring(content, file_name="list.csv", kind="tables")
 
@@ -340,6 +368,8 @@ class TestCsv:
             ('name,description\n"x', "is not CSV"),
             ("name,description\nx\n", "line 2: 1 cells where the first line has 2"),
             ("name,primary_key\norders,id\n", "line 2: primary_key: expected JSON"),
+            ("name,is_paused\norders,maybe\n", "line 2: is_paused: expected true or false"),
+            ("name,max_history_days\norders,x\n", "max_history_days: expected a whole number"),
             ("name,where_filters\norders,[NaN]\n", "line 2: where_filters: expected JSON"),
             ("name,where_filters\norders," + "[" * 100_000, "where_filters: expected JSON"),
             ("name,where_filters\norders," + "[" * 500 + "]" * 500, "nested too deeply"),

@@ -84,16 +84,21 @@ class TestCommands:
         assert "Would be: 1 added, 1 changed, 0 removed; 0 things unchanged." in told.getvalue()
         assert Folder.objects.get().description == "Old"
 
+    @pytest.mark.parametrize("options", [[], ["--dry-run"]])
     @pytest.mark.parametrize(
         ("content", "said"),
         [("agnes: 1\nfolders: {'a b': {}}", "a b"), ("nothing", "should begin with")],
     )
-    def test_say_what_is_wrong(self, db, tmp_path, content, said):
+    def test_say_what_is_wrong(self, db, tmp_path, content, said, options):
         path = tmp_path / "agnes.yaml"
         path.write_text(content)
 
         with pytest.raises(CommandError, match=said):
-            call_command("import_registry", str(path))
+            call_command("import_registry", str(path), *options, stdout=io.StringIO())
+
+    def test_write_csv_of_one_kind_only(self, db):
+        with pytest.raises(CommandError, match="one kind"):
+            call_command("export_registry", "--csv")
 
     def test_say_which_file_is_missing(self, db):
         with pytest.raises(CommandError, match="cannot be read"):

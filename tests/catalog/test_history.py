@@ -207,6 +207,15 @@ class TestRevert:
         with pytest.raises(history.NotRevertibleError, match="no table orders"):
             take_back("update_table", anyway=True)
 
+    def test_is_refused_when_the_column_is_gone(self, table):
+        publish(table, stored_part())
+        column = Column.objects.get(table=table)
+        descriptions.describe_column(column=column, description="New.", by=None)
+        column.delete()
+
+        with pytest.raises(history.NotRevertibleError, match="no column 'id' any more"):
+            take_back("column.describe", anyway=True)
+
     def test_is_refused_for_what_has_no_way_back(self, table):
         with pytest.raises(history.NotRevertibleError):
             take_back("register_table")

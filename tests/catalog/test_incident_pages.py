@@ -7,7 +7,7 @@ from agnes_site.core.errors import ConflictError
 from catalog.models import Incident, IncidentKind
 from catalog.services import incidents
 from tests.admin_pages import do, list_of, text_of
-from tests.factories import TableFactory
+from tests.factories import SourceFactory, TableFactory
 
 
 class HeldError(ConflictError):
@@ -25,6 +25,18 @@ class TestOnTheirTables:
         incident = held(table)
 
         pages.post(do(table, "waive"), {"incident": str(incident.pk)})
+
+        incident.refresh_from_db()
+        assert incident.waived_by == admin
+
+    def test_waive_the_incident_of_a_source(self, pages, admin):
+        source, other = SourceFactory(), SourceFactory()
+        incident = held(source)
+        fields = {"incident": str(incident.pk)}
+
+        refused = pages.post(do(other, "waive"), fields)
+        assert refused.status_code == 404
+        pages.post(do(source, "waive"), fields)
 
         incident.refresh_from_db()
         assert incident.waived_by == admin

@@ -13,6 +13,7 @@ from access.services import grants, groups, tokens
 from catalog.connectors import QueryMode
 from catalog.models import Folder, TableName
 from catalog.services import manifest, registry
+from catalog.services.versions import Combined
 from tests.conftest import ApiClient
 from tests.factories import SourceFactory, TableFactory, publish, stored_part
 
@@ -100,6 +101,22 @@ class TestManifest:
         assert (old["query_mode"], old["parts"]) == ("remote", [])
         assert [part["key"] for part in new["parts"]] == ["2026-01", "2026-02"]
         assert new["query_mode"] == "local"
+
+    def test_names_the_one_file_of_all_parts_to_clients_that_know_no_parts(
+        self, api, analyst, grant
+    ):
+        table = TableFactory(name="issues")
+        combined = Combined(sha256="c" * 64, md5="d" * 32, bytes=150)
+        parts = stored_part(1, key="2026-01"), stored_part(2, key="2026-02")
+        publish(table, *parts, combined=combined)
+        grant(analyst, table)
+
+        old = _tables(api)["issues"]
+        new = _tables(api, **{"X-Agnes-Client": "agnes/1.0.0; parts"})["issues"]
+
+        assert (old["query_mode"], old["parts"]) == ("local", [])
+        assert (old["sha256"], old["hash"], old["size_bytes"]) == ("c" * 64, "d" * 32, 150)
+        assert [part["key"] for part in new["parts"]] == ["2026-01", "2026-02"]
 
     def test_narrows_to_the_tables_of_a_token(self, analyst, grant):
         for name in ("orders", "customers"):

@@ -46,6 +46,26 @@ class TestRace:
         assert not Table.objects.filter(name="orders").exists()
 
 
+class TestRemote:
+    def test_needs_its_name_at_the_source(self, db):
+        source = SourceFactory(source_type="sqlite", config={"path": "/data/plant.db"})
+
+        with pytest.raises(registry.TableInvalidError) as caught:
+            registry.register_table(source=source, name="sensors", query_mode="remote", by=None)
+
+        assert caught.value.details["fields"] == ["source_table"]
+        assert not Table.objects.exists()
+
+
+class TestReadableBy:
+    def test_is_nothing_for_somebody_who_was_deactivated(self, register, analyst, admin, grant):
+        grant(analyst, register("orders"))
+        for user in (analyst, admin):
+            assert Table.objects.readable_by(user).exists()
+            user.is_active = False
+            assert not Table.objects.readable_by(user).exists()
+
+
 class TestTogether:
     def test_tables_are_registered_as_each_alone_would_be(self, register, admin):
         register("taken")

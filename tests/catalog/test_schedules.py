@@ -183,6 +183,7 @@ class TestParse:
             ("cron 61 7 * * *", "minute"),
             ("cron 0 7 * * FUNDAY", "day-of-week"),
             ("cron 0 0 30 2 *", "day-of-month"),
+            ("cron 0 0 */30 2 MON#2", "never comes"),
             ("cron 0 7 * * * Europe/Prag", "the nearest one is Europe/Prague"),
             ("cron 0 7 * * * ../../etc/passwd", "no time zone"),
             ("cron 0 7 * * * Europe", "no time zone"),

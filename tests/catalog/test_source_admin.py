@@ -1,10 +1,12 @@
 import json
+import threading
 
 import pytest
 from django.urls import reverse
 
 from access.models import AuditEvent
 from catalog.models import Source, Table
+from extracts.services import questions
 from tests.admin_pages import page_of
 from tests.factories import SourceFactory, TableFactory, publish
 
@@ -123,6 +125,19 @@ class TestTrial:
         )
 
         assert [each["table"] for each in response.json()["answer"]["lost"]] == ["orders"]
+
+    def test_says_why_it_is_refused(self, pages, tmp_path, monkeypatch):
+        monkeypatch.setattr(questions, "_places", threading.Semaphore(0))
+
+        response = pages.post(self.url(), {"setting_folder": str(tmp_path)})
+
+        error = response.json()["error"]
+        assert (response.status_code, error["code"]) == (429, "too_many_questions")
+        assert "already" in error["said"]
+
+    def test_is_asked_for_by_post_and_by_a_name_that_is_known(self, pages):
+        assert pages.get(self.url()).status_code == 405
+        assert pages.post(self.url("nothing")).status_code == 404
 
     def test_is_for_administrators(self, client, analyst):
         client.force_login(analyst)

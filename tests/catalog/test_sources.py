@@ -4,8 +4,21 @@ from access.models import AuditEvent
 from catalog.models import Folder, Source
 from catalog.schedules import ScheduleInvalidError
 from catalog.services import folders, sources
-from catalog.services.sources import SettingsInvalidError
+from catalog.services.folders import FolderExistsError
+from catalog.services.sources import SettingsInvalidError, SourceExistsError
 from tests.factories import SourceFactory, TableFactory
+
+
+class TestNames:
+    @pytest.mark.parametrize("taken", ["shop", "SHOP"])
+    def test_of_sources_and_folders_are_taken_once_in_whatever_case(self, db, taken):
+        SourceFactory(slug="shop")
+        folders.add_folder(slug="shop", by=None)
+
+        with pytest.raises(SourceExistsError):
+            sources.add_source(slug=taken, source_type="files", config={"folder": "/a"}, by=None)
+        with pytest.raises(FolderExistsError):
+            folders.add_folder(slug=taken, by=None)
 
 
 class TestChangeSource:

@@ -221,6 +221,16 @@ class TestRollBack:
 
         assert list(orders.columns.values_list("name", flat=True)) == ["id"]
 
+    def test_brings_the_one_file_of_all_parts_back(self, orders):
+        combined = Combined(sha256="c" * 64, md5="d" * 32, bytes=5)
+        _commit(orders, stored_part(1, key="a"), stored_part(2, key="b"), combined=combined)
+        _commit(orders, stored_part(3))
+
+        found = versions.roll_back(table=orders, number=1, by=None)
+
+        whole = (found.combined_sha256, found.combined_md5, found.combined_bytes)
+        assert whole == ("c" * 64, "d" * 32, 5)
+
     def test_needs_a_version_that_is_kept(self, orders):
         publish(orders)
 

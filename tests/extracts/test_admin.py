@@ -140,6 +140,13 @@ class TestTablePages:
         assert response.url == page_of(run)
         assert run.requested_by == admin
 
+    def test_extract_an_incremental_table_in_full(self, pages):
+        table = TableFactory(sync_strategy="incremental", incremental_column="id")
+
+        pages.post(do(table, "extract_full"))
+
+        assert Run.objects.get(table=table).is_full
+
     def test_go_to_the_run_that_is_open_already(self, pages):
         table = TableFactory()
         run, _ = runs.request_run(table=table, by=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow.parquet as pq
 import pytest
@@ -175,6 +176,21 @@ class TestTogether:
         assert states == {"customers": "succeeded", "orders": "failed", "items": "succeeded"}
         assert not Table.objects.get(name="orders").versions.exists()
 
+    def test_what_nobody_foresaw_fails_all_of_them_and_is_told_to_nobody(self, tables, monkeypatch):
+        def stumble(self):
+            raise RuntimeError("a canary")
+
+        monkeypatch.setattr(bringing._Batch, "bring", stumble)
+        asked = _ask(tables["customers"], tables["orders"])
+
+        with pytest.raises(RuntimeError):
+            _do(asked[0])
+
+        assert _states(asked) == ["failed", "failed"]
+        for run in Run.objects.filter(kind=RunKind.EXTRACT):
+            assert run.error_code == "internal_error"
+            assert "canary" not in run.error_message + run.log
+
     @pytest.mark.usefixtures("_at_leisure")
     def test_cost_the_database_no_more_when_they_are_many(self, source):
         assert _statements(source, tables=7) == _statements(source, tables=2)
@@ -186,12 +202,42 @@ class TestTogether:
 
         assert _statements_of(source.tables.all()) == _statements_of(few)
 
+    def test_one_of_several_parts_is_kept_as_one_file_too(self, source, layout):
+        for number in (1, 2):
+            Path(source.config["folder"], f"day-{number}.csv").write_text(f"id\n{number}\n")
+        table = registry.register_table(
+            source=source, name="days", source_table="day-*.csv",
+            options={"part_per_file": True}, by=None,
+        )  # fmt: skip
+
+        _do(*_ask(table))
+
+        version = Table.objects.get(pk=table.pk).current_version
+        whole = pq.read_table(layout.stored(version.combined_sha256))
+        assert version.parts.count() == 2
+        assert sorted(whole["id"].to_pylist()) == [1, 2]
+
     def test_leave_nothing_in_the_staging_folder(self, tables, layout):
         asked = _ask(*tables.values())
 
         _do(asked[0])
 
         assert list(layout.tmp.iterdir()) == []
+
+
+class TestSweepStaging:
+    def test_removes_what_attempts_that_are_over_left_and_nothing_else(self, layout):
+        first, waiting = _ask(*TableFactory.create_batch(2))
+        running = runs.claim(first.pk, worker="test")
+        kept = [bringing.staging(running).name, "short", f"{'x' * 36}-1-1"]
+        over = [f"{running.pk}-{running.fencing}-0", f"{waiting.pk}-0-0", f"{uuid4()}-1-1"]
+        for name in (*kept, *over):
+            (layout.tmp / name).mkdir()
+            (layout.tmp / name / "part.parquet").write_bytes(b"part")
+
+        extraction.sweep_staging()
+
+        assert {path.name for path in layout.tmp.iterdir()} == set(kept)
 
 
 class TestClaimAlong:

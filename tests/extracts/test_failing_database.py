@@ -25,12 +25,12 @@ def execute(run: Run) -> Run:
     return Run.objects.get(pk=run.pk)
 
 
-def deadlock_at(statement: str):
+def refusal_at(statement: str, *, said: str = "deadlock detected"):
     """Let the database end each transaction that comes to a statement."""
 
     def refuse(execute, sql, params, many, context):
         if sql.startswith(statement):
-            raise OperationalError("deadlock detected")
+            raise OperationalError(said)
         return execute(sql, params, many, context)
 
     return connection.execute_wrapper(refuse)
@@ -42,7 +42,7 @@ def deadlock_at(statement: str):
 class TestDeadlockInAPublish:
     def test_is_tried_again(self, orders):
         run, _ = runs.request_run(table=orders, by=None)
-        with deadlock_at('INSERT INTO "catalog_tableversion"'):
+        with refusal_at('INSERT INTO "catalog_tableversion"'):
             waiting = execute(run)
         done = execute(run)
 
@@ -53,7 +53,7 @@ class TestDeadlockInAPublish:
 
     def test_after_its_commit_is_tried_again_at_once(self, orders):
         run, _ = runs.request_run(table=orders, by=None)
-        with deadlock_at('UPDATE "catalog_table" SET "last_success_at"'):
+        with refusal_at('UPDATE "catalog_table" SET "last_success_at"'):
             waiting = execute(run)
         done = execute(run)
 
@@ -63,13 +63,25 @@ class TestDeadlockInAPublish:
 
     def test_is_a_failure_when_it_does_not_end(self, orders, settings):
         run, _ = runs.request_run(table=orders, by=None)
-        with deadlock_at('INSERT INTO "catalog_tableversion"'):
+        with refusal_at('INSERT INTO "catalog_tableversion"'):
             tries = [execute(run) for _ in range(settings.CONFIG.run_attempts)]
 
         states = [RunState.QUEUED] * (len(tries) - 1) + [RunState.FAILED]
         assert [run.state for run in tries] == states
         assert tries[-1].error_code == "database_unavailable"
         assert tries[-1].error_hint
+
+
+@pytest.mark.django_db(transaction=True)
+class TestFullDisk:
+    def test_of_the_database_is_named(self, orders):
+        run, _ = runs.request_run(table=orders, by=None)
+        full = "database or disk is full"
+        with refusal_at('INSERT INTO "catalog_tableversion"', said=full):
+            failed = execute(run)
+
+        assert (failed.state, failed.error_code) == (RunState.FAILED, "storage_full")
+        assert not orders.versions.exists()
 
 
 class TestQueueThatIsGone:

@@ -69,6 +69,23 @@ class TestLease:
             with pytest.raises(LeaseTakenError, match="analytics was taken over"):
                 held.check("analytics")
 
+    def test_is_moved_on_until_somebody_else_has_taken_over(self, take_over):
+        with lease("analytics") as held:
+            Lease.objects.update(until=timezone.now())
+
+            assert held.keep()
+            assert Lease.objects.get().until > timezone.now()
+            take_over("analytics")
+            assert not held.keep()
+
+    def test_is_still_held_after_a_silence_in_which_nobody_took_it(self, monkeypatch):
+        with lease("analytics") as held:
+            now = time.clock_gettime(time.CLOCK_BOOTTIME)
+            monkeypatch.setattr(leases_of, "_clock", lambda: now + 3600)
+            Lease.objects.update(until=timezone.now())
+
+            held.check("analytics")
+
     def test_leaves_the_lease_of_the_other_one_alone(self, take_over):
         with lease("analytics"):
             take_over("analytics")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
+from django.db import IntegrityError
 
 from catalog.services.versions import FencedOffError, take_fencing
 from extracts.engine.candidate import Candidate as Folder
@@ -105,25 +106,42 @@ class TestPublish:
         (file,) = layout.store.rglob("*.parquet")
         assert file.stat().st_mode & 0o777 == 0o444
 
+    def test_stores_the_one_file_of_all_parts(self, table, layout, tmp_path):
+        (whole,) = _parts(tmp_path, both=[1, 2])
+
+        version, _ = _publish(table, _parts(tmp_path, jan=[1], feb=[2]), combined=whole)
+
+        assert (version.combined_sha256, version.combined_bytes) == (whole.sha256, whole.bytes)
+        assert layout.stored(whole.sha256).stat().st_size == whole.bytes
+
+
+def _submission(table, parts) -> Submission:
+    candidate = Candidate(parts=parts, removed_parts=(), is_complete=True, state={})
+    return Submission(table=table, run=_run(table), candidate=candidate)
+
 
 class TestPublishAll:
     def test_a_lost_file_of_one_table_leaves_the_others_alone(self, layout, tmp_path):
         sound, broken = TableFactory.create_batch(2)
         submissions = [
-            Submission(
-                table=table,
-                run=_run(table),
-                candidate=Candidate(
-                    parts=_parts(tmp_path, jan=[number]), removed_parts=(), is_complete=True,
-                    state={},
-                ),
-            )
+            _submission(table, _parts(tmp_path, jan=[number]))
             for number, table in enumerate([broken, sound])
-        ]  # fmt: skip
+        ]
         submissions[0].candidate.parts[0].path.unlink()
 
         failed, committed = publication.publish_all(submissions)
 
         assert isinstance(failed, FileNotFoundError)
+        assert (committed.version.table, committed.is_new) == (sound, True)
+        assert not broken.versions.exists()
+
+    def test_what_the_database_refuses_of_one_table_leaves_the_others_alone(self, layout, tmp_path):
+        sound, broken = TableFactory.create_batch(2)
+        same_key = [*_parts(tmp_path, jan=[1]), *_parts(tmp_path, jan=[2])]
+        submissions = [_submission(broken, same_key), _submission(sound, _parts(tmp_path, jan=[3]))]
+
+        failed, committed = publication.publish_all(submissions)
+
+        assert isinstance(failed, IntegrityError)
         assert (committed.version.table, committed.is_new) == (sound, True)
         assert not broken.versions.exists()

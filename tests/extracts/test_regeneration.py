@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
 import pytest
+from django.utils import timezone
 
 from agnes_site.core.progress import silent
 from catalog.models import Source
 from extracts.engine import orchestrator
-from extracts.models import Run, RunKind
-from extracts.services import regeneration, scanning
+from extracts.models import Lease, Run, RunKind
+from extracts.services import leases, regeneration, scanning
 from tests.factories import SourceFactory, TableFactory, parquet_bytes, publish, stored_file
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +39,17 @@ def _shown(layout) -> int:
         return len(connection.execute("SHOW TABLES").fetchall())
 
 
+@pytest.fixture
+def renewed_by_another():
+    """Let another process renew the extract folder of a source: ``renewed_by_another(slug)``."""
+
+    def hold(slug: str) -> None:
+        later = timezone.now() + timedelta(hours=1)
+        Lease.objects.create(name=f"source:{slug}", holder="another", until=later)
+
+    return hold
+
+
 class TestRebuild:
     def test_one_that_cannot_be_written_stops_no_other(self, served, layout):
         good, bad, also_good = served(3)
@@ -47,6 +60,41 @@ class TestRebuild:
         assert failure.startswith(f"{bad}: ")
         for slug in (good, also_good):
             assert (layout.extracts / slug / "extract.duckdb").exists()
+        assert _shown(layout) == 3
+
+    def test_waits_for_another_that_renews_the_same(
+        self, served, layout, renewed_by_another, monkeypatch
+    ):
+        (slug,) = served(1)
+        renewed_by_another(slug)
+        lets_go = Lease.objects.filter(holder="another")
+        monkeypatch.setattr(leases.time, "sleep", lambda seconds: lets_go.delete())
+
+        assert regeneration.rebuild(silent) == []
+
+        assert (layout.extracts / slug / "extract.duckdb").exists()
+
+    def test_names_what_another_holds_for_too_long_and_stops_no_other(
+        self, served, layout, renewed_by_another, monkeypatch
+    ):
+        busy, good = served(2)
+        renewed_by_another(busy)
+        monkeypatch.setattr(regeneration, "lease", lambda name, **_: leases.lease(name))
+
+        (failure,) = regeneration.rebuild(silent)
+
+        assert failure.startswith(f"{busy}: ")
+        assert not (layout.extracts / busy / "extract.duckdb").exists()
+        assert (layout.extracts / good / "extract.duckdb").exists()
+
+    def test_makes_a_damaged_analytics_file_anew_with_all_sources(self, served, layout):
+        changed, *_ = served(3)
+        regeneration.rebuild(silent)
+        orchestrator.current(layout.analytics).write_bytes(b"damaged")
+        Source.objects.filter(slug=changed).update(stamp=uuid4())
+
+        assert regeneration.rebuild(silent) == []
+
         assert _shown(layout) == 3
 
     def test_writes_nothing_where_nobody_says_any_more_who_does(self, layout):

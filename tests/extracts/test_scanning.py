@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import closing
 
 import duckdb
+import pyarrow as pa
 import pytest
 
-from catalog.models import Incident, Table
+from agnes_site.core.progress import silent
+from catalog.models import Incident, Source, Table
+from catalog.services import removal
 from extracts.models import Run, RunKind, RunState
-from extracts.services import extraction, runs, scanning
-from tests.factories import SourceFactory, TableFactory
+from extracts.services import extraction, regeneration, runs, scanning
+from tests.factories import SourceFactory, TableFactory, parquet_bytes, publish, stored_file
 
 
 @pytest.fixture
@@ -50,6 +54,37 @@ class TestScan:
         scanning.scan()
 
         assert Run.objects.get(source=source).kind == RunKind.REBUILD
+
+    def test_passes_over_what_leads_elsewhere_and_what_is_no_name(self, leave, layout):
+        leave("sensors")
+        elsewhere = (layout.extracts / "plant").rename(layout.root / "elsewhere")
+        (layout.extracts / "folder").symlink_to(elsewhere)
+        (layout.extracts / "file").mkdir()
+        (layout.extracts / "file" / "extract.duckdb").symlink_to(elsewhere / "extract.duckdb")
+        shutil.copytree(elsewhere, layout.extracts / "my plant")
+
+        assert scanning.scan() == []
+
+        assert not Source.objects.exists()
+
+    def test_makes_no_second_source_of_a_name_in_another_case(self, leave):
+        known = SourceFactory(slug="Plant")
+        leave("sensors")
+
+        assert scanning.scan() == []
+
+        assert list(Source.objects.all()) == [known]
+
+    def test_does_not_bring_a_deleted_source_back(self, layout):
+        table = TableFactory(source=SourceFactory(slug="shop"))
+        publish(table, stored_file(layout, parquet_bytes(pa.table({"id": [1]}))))
+        regeneration.rebuild_source(table.source, silent)
+        removal.remove_source(source=table.source, by=None, with_tables=True)
+
+        assert (layout.extracts / "shop" / "extract.duckdb").exists()
+        assert scanning.scan() == []
+
+        assert not Source.objects.exists()
 
 
 @pytest.mark.django_db

@@ -12,8 +12,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from agnes_site.core.errors import InvalidInputError, UpstreamError
+from agnes_site.core.storage import StorageFailedError, StorageFullError
 from catalog.models import Source, Table
 from catalog.services import timing
+from extracts import tasks
 from extracts.engine.process import ChildCrashedError
 from extracts.models import Run, RunState, RunTrigger
 from extracts.services import extraction, runs, scheduling
@@ -97,6 +99,13 @@ class TestStartDue:
         _table(name="foreign", source=SourceFactory(source_type="external"), **every_minute)
 
         assert _due() == ["due"]
+
+    def test_is_what_the_clock_asks_for(self):
+        table = _table(name="new", schedule="daily 07:00", last=START - timedelta(days=1))
+
+        tasks.start_due()
+
+        assert Run.objects.get().table == table
 
     def test_starts_what_never_succeeded_at_once(self):
         _table(name="new", schedule="daily 18:00")
@@ -249,8 +258,12 @@ class TestRetry:
 
         assert _due(START + timedelta(seconds=30)) == []
 
-    def test_comes_after_a_pause_when_the_source_failed(self):
-        table = self._failed(UpstreamError("No answer."))
+    @pytest.mark.parametrize(
+        "error",
+        [UpstreamError("No answer."), StorageFullError("Full."), StorageFailedError("Broken.")],
+    )
+    def test_comes_after_a_pause_when_the_source_or_the_disk_failed(self, error):
+        table = self._failed(error)
 
         assert timedelta(minutes=1) <= table.retry_at - START <= timedelta(seconds=75)
         assert _next(table, START) == table.retry_at

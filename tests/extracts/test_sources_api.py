@@ -128,6 +128,20 @@ class TestChange:
 
         assert response.status_code == 200
 
+    def test_that_is_only_asked_about_is_not_made(self, admin_api, source, tmp_path):
+        TableFactory(name="all_files", source=source, source_table="*.csv")
+        moved = tmp_path / "moved"
+        moved.mkdir()
+        (moved / "people.csv").write_text("id\n1\n", encoding="utf-8")
+
+        response = send(admin_api, "POST", "/shop/impact", {"config": {"folder": str(moved)}})
+
+        found = response.json()["answer"]
+        assert [each["table"] for each in found["lost"]] == ["orders"]
+        assert found["kept"] == 1
+        source.refresh_from_db()
+        assert source.config["folder"] != str(moved)
+
     def test_of_anything_else_asks_nobody(self, admin_api, source):
         response = send(admin_api, "PATCH", "/shop", {"display_name": "Shop"})
 
