@@ -201,7 +201,7 @@ def _error_body(response: Response) -> dict[str, Any]:
 
 def _retry_after(text: str) -> float | None:
     """Return the seconds to wait that a header names, as a number or as a date."""
-    if text.isdigit():
+    if text.isdecimal():
         return float(text)
     if not text:
         return None

@@ -54,10 +54,13 @@ def keep_foreign(workspace: Workspace, state: State) -> Path | None:
     if not _has_tables(workspace.database):
         return None
     now = datetime.now(tz=UTC)
-    aside = workspace.database.with_name(f"analytics-{now:%Y%m%dT%H%M%S}.duckdb")
+    stem = f"analytics-{now:%Y%m%dT%H%M%S}"
+    aside, number = workspace.database.with_name(f"{stem}.duckdb"), 2
     for kept in aside.parent.glob("analytics-*.duckdb"):
         if kept.samefile(workspace.database):
             return kept
+    while aside.exists():
+        aside, number = aside.with_name(f"{stem}-{number}.duckdb"), number + 1
     try:
         os.link(workspace.database, aside)
     except OSError:  # a file system without hard links

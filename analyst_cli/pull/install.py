@@ -23,6 +23,7 @@ def is_current(workspace: Workspace, *, before: State, after: State) -> bool:
         before.is_clean
         and before.tables == after.tables
         and not _stale_paths(after)
+        and _is_untouched(workspace, after)
         and before.root == as_utf8(workspace.root)
         and verify.stamp(workspace.database) == before.database_stamp != []
         and generation.is_intact(workspace, after)
@@ -159,16 +160,30 @@ def _is_usable(
     return True
 
 
+def _is_untouched(workspace: Workspace, state: State) -> bool:
+    """Say whether the files of all tables look as they did when they were found to be right."""
+    return all(
+        verify.is_untouched(workspace.parquet / path, state.files.get(path))
+        for table in state.tables.values()
+        for path in table.paths
+    )
+
+
 def _stale_paths(state: State) -> list[str]:
     used = {path for table in state.tables.values() for path in table.paths}
     return sorted(set(state.files) - used)
 
 
 def _prune_files(workspace: Workspace, paths: Iterable[str]) -> None:
-    """Delete files that a pull has made, and the folders that are empty then."""
+    """Delete files that a pull has made, and the folders that are empty then.
+
+    A folder that somebody has put in the place of one stays.
+    """
     for path in paths:
         if all(is_single_segment(segment) for segment in path.split("/")):
             target = workspace.parquet / path
+            if target.is_dir() and not target.is_symlink():
+                continue
             target.unlink(missing_ok=True)
             if target.parent != workspace.parquet:
                 with contextlib.suppress(OSError):  # it is not empty yet, or gone already

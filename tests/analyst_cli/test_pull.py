@@ -10,6 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests.analyst_cli import agnes_server
+
 pytestmark = pytest.mark.usefixtures("signed_in", "workspace")
 
 
@@ -314,6 +316,19 @@ class TestHealing:
         assert self._is_healed(agnes, rows)
         assert elsewhere.read_bytes() == self.good
 
+    def test_takes_out_an_edited_file_until_a_good_one_comes(
+        self, agnes, rows, server, monkeypatch
+    ):
+        monkeypatch.setenv("AGNES_STREAM_RETRIES", "0")
+        self.path.write_bytes(self.good[:-1] + b"x")
+        server.fail("orders", agnes_server.damaged)
+
+        failed = agnes("pull")
+
+        assert failed.exit_code == 1
+        assert rows("SHOW TABLES") == [("customers",)]
+        assert self._is_healed(agnes, rows)
+
     def test_believes_a_touched_file_after_reading_it(self, agnes, rows, server):
         os.utime(self.path, (1, 1))
         server.seen.clear()
@@ -399,6 +414,16 @@ class TestDryRun:
         assert sorted(workspace.rglob("*")) == before
         assert server.downloads() == []
 
+    def test_names_the_tables_that_would_come_and_go(self, agnes, server):
+        agnes("pull")
+        server.publish("orders", "SELECT 1 AS id")
+        del server.tables["customers"]
+
+        result = agnes("pull", "--dry-run")
+
+        assert result.stdout == "would download  orders\nwould remove    customers\n"
+        assert "to download." in result.stderr
+
 
 @pytest.mark.hostile(16)
 class TestHostileManifest:
@@ -442,6 +467,8 @@ class TestHostileManifest:
             lambda entry: entry["parts"][0].update(sha256="../../etc/passwd"),
             lambda entry: entry.update(rows="many"),
             lambda entry: entry.update(aliases=7),
+            lambda entry: entry.update(parts=entry["parts"] * 2),
+            lambda entry: entry.update(parts=[entry["parts"][0] | {"sha256": ""}] * 2),
         ],
     )
     def test_entry_is_an_error_of_that_table_and_keeps_the_good_copy(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 
 import duckdb
 import pytest
+import time_machine
 
 from tests.analyst_cli import agnes_server
 from tests.analyst_cli.agnes_server import AgnesServer
@@ -65,6 +67,28 @@ class TestWrongContent:
         assert (error["table"], error["code"]) == ("orders", code)
         assert error["hint"]
         assert result.exit_code == 1
+        assert rows("SELECT sum(amount) FROM orders") == [(30,)]
+        assert rows("FROM customers") == [("fresh",)]
+
+    @pytest.mark.parametrize("content", [b"PAR1PAR1", b"PAR1" + b"x" * 100], ids=["short", "torn"])
+    @pytest.mark.usefixtures("good_copy")
+    def test_is_not_installed_from_a_server_without_hashes(
+        self, agnes, rows, server, content, monkeypatch
+    ):
+        def older(tables):
+            for entry in tables.values():
+                for key in ("parts", "sha256", "hash", "size_bytes"):
+                    entry.pop(key)
+
+        monkeypatch.setenv("AGNES_STREAM_RETRIES", "0")
+        server.manifest_changes["older"] = older
+        server.publish("customers", "SELECT 'fresh' AS state")
+        server.fail("orders", lambda handler, part, start: handler.send_body(content))
+
+        result = agnes("pull", "--json")
+
+        (error,) = json.loads(result.stdout)["errors"]
+        assert (error["table"], error["code"]) == ("orders", "not_a_parquet_file")
         assert rows("SELECT sum(amount) FROM orders") == [(30,)]
         assert rows("FROM customers") == [("fresh",)]
 
@@ -168,6 +192,40 @@ class TestBrokenConnection:
 
         assert result.exit_code == 0, result.output
         assert [seen.status for seen in server.downloads()].count(503) == 2
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            "Wed, 01 Jan 2020 00:00:00 GMT", "Wed, 01 Jan 2020 00:00:00 -0000",
+            "soon", "-1", "\u00b2",
+        ],
+    )  # fmt: skip
+    def test_tries_again_however_the_server_names_the_time(self, agnes, rows, server, asked):
+        def busy(handler, part, start):
+            handler.send_body(b"busy", status=503, **{"Retry-After": asked})
+
+        server.fail("orders", busy)
+
+        result = agnes("pull")
+
+        assert result.exit_code == 0, result.output
+        assert rows("SELECT sum(amount) FROM orders") == [(30,)]
+
+    @pytest.mark.parametrize(
+        ("body", "said"),
+        [
+            (b'{"detail": "Not yours."}', "Not yours."),
+            (b'{"message": "Not yours."}', "Not yours."),
+            (b'["Not yours."]', "The server answered HTTP 403."),
+        ],
+    )
+    def test_is_told_in_the_words_of_the_server(self, agnes, server, body, said):
+        server.fail("orders", lambda handler, part, start: handler.send_body(body, status=403))
+
+        result = agnes("pull", "--json")
+
+        (error,) = json.loads(result.stdout)["errors"]
+        assert (error["table"], error["message"]) == ("orders", said)
 
     def test_gives_up_after_some_time(self, agnes, rows, server):
         server.fail("orders", *[agnes_server.unavailable] * 10)
@@ -305,6 +363,23 @@ class TestDisk:
         assert [error["code"] for error in json.loads(output)["errors"]] == ["disk_full"]
         assert rows("SELECT sum(amount) FROM orders") == [(30,)]
 
+    def test_that_gets_full_fails_the_tables_that_were_still_waiting_too(
+        self, agnes, rows, server, spawn
+    ):
+        agnes("pull")
+        server.publish("customers", LARGE)
+        server.publish("orders", "SELECT 1 AS id")
+
+        process = spawn("pull", "--json", limit_bytes=200_000, AGNES_PULL_PARALLELISM="1")
+        output, _ = process.communicate(timeout=30)
+
+        assert process.returncode == 1
+        errors = {error["table"]: error["code"] for error in json.loads(output)["errors"]}
+        assert errors == {"customers": "disk_full", "orders": "disk_full"}
+        assert rows("SELECT sum(amount) FROM orders") == [(30,)]
+        assert agnes("pull").exit_code == 0
+        assert rows("FROM orders") == [(1,)]
+
     def test_that_has_room_again_gets_the_rest(self, agnes, rows, server, spawn):
         server.publish("orders", LARGE)
         spawn("pull", limit_bytes=200_000).communicate(timeout=30)
@@ -359,6 +434,59 @@ class TestTargetThatCannotBeReplaced:
         assert result.exit_code == 1
         assert [e["table"] for e in json.loads(result.stdout)["errors"]] == ["orders"]
         assert rows("SHOW TABLES") == [("customers",)]
+
+    def test_takes_its_table_out_when_the_file_that_was_there_is_gone(
+        self, agnes, rows, server, workspace
+    ):
+        agnes("pull")
+        target = workspace / "server" / "parquet" / "orders.parquet"
+        target.unlink()
+        (target / "mine").mkdir(parents=True)
+        server.publish("orders", "SELECT 1 AS id")
+
+        result = agnes("pull", "--json")
+
+        assert [e["table"] for e in json.loads(result.stdout)["errors"]] == ["orders"]
+        assert rows("SHOW TABLES") == [("customers",)]
+        assert (target / "mine").is_dir()
+
+
+@pytest.mark.hostile(41)
+class TestFileSystemWithoutHardLinks:
+    @pytest.fixture(autouse=True)
+    def pulled(self, signed_in, agnes, workspace, monkeypatch):
+        def refuse(*args, **options):
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+        assert agnes("pull").exit_code == 0
+
+    def test_serves_the_pulled_files_themselves(self, agnes, rows, server, workspace):
+        server.publish("orders", "SELECT 1 AS id")
+        assert agnes("pull").exit_code == 0
+        server.seen.clear()
+
+        again = [agnes("pull"), agnes("pull", "orders")]
+
+        assert [result.exit_code for result in again] == [0, 0]
+        assert rows("FROM orders") == [(1,)]
+        assert server.downloads() == []
+        assert list((workspace / "server" / ".generations").iterdir()) == []
+
+    def test_keeps_what_a_user_put_into_the_database_each_time(self, agnes, rows, workspace):
+        folder = workspace / "user" / "duckdb"
+        with time_machine.travel("2026-01-01", tick=False):
+            for number in (1, 2):
+                with duckdb.connect(str(folder / "analytics.duckdb")) as connection:
+                    connection.execute(f"CREATE TABLE mine AS SELECT {number} AS id")
+                assert agnes("pull").exit_code == 0
+
+        kept = []
+        for path in sorted(folder.glob("analytics-*.duckdb")):
+            with duckdb.connect(str(path), read_only=True) as connection:
+                kept += connection.execute("FROM mine").fetchall()
+        assert sorted(kept) == [(1,), (2,)]
+        assert rows("SELECT sum(amount) FROM orders") == [(30,)]
 
 
 def test_server_is_honest(server: AgnesServer) -> None:

@@ -55,6 +55,13 @@ class TestQuery:
 
         assert json.loads(result.stdout) == [{"a": 1}]
 
+    @pytest.mark.parametrize("given", ['{"sql"', '{"query": "SELECT 1"}'])
+    def test_refuses_what_holds_no_statement(self, agnes, given):
+        result = agnes("query", "--stdin", stdin=given)
+
+        assert result.exit_code == 2
+        assert "Standard input must be SQL" in result.stderr
+
     def test_takes_the_statement_from_a_file(self, agnes, workspace):
         (workspace / "a.sql").write_text("SELECT 'é' AS a", encoding="utf-8-sig")
 

@@ -93,6 +93,23 @@ class TestVerify:
         assert "no pulled table named 'orderz'" in result.stderr
         assert "orders" in result.stderr
 
+    def test_knows_a_table_by_its_alias(self, agnes, server):
+        server.tables["orders"].aliases = ("old_name",)
+        agnes("pull")
+
+        assert states(agnes("verify", "OLD_NAME", "--json")) == {"orders.parquet": "ok"}
+
+    def test_does_not_vouch_for_what_came_without_a_hash(self, agnes, server):
+        server.manifest_changes["older"] = lambda tables: [
+            tables["orders"].pop(key) for key in ("parts", "sha256", "hash")
+        ]
+        agnes("pull")
+
+        result = agnes("verify", "--json")
+
+        assert result.exit_code == 0
+        assert states(result) == {"orders.parquet": "unknown", "customers.parquet": "ok"}
+
     def test_asks_no_server(self, agnes, server, orders):
         server.seen.clear()
 
