@@ -52,14 +52,6 @@ def caller(operation: Schema) -> str:
     return next((name for allowed in operation.get("security", []) for name in allowed), "")
 
 
-def resolved(schema: Schema, part: Schema) -> Schema:
-    """Return what a part of the schema refers to: itself, or a component by its name."""
-    if "$ref" not in part:
-        return part
-    found: Schema = schema["components"]["schemas"][part["$ref"].rpartition("/")[2]]
-    return found
-
-
 def page(schema: Schema) -> str:
     """Return the page: operations by subject, then the objects that they take and return."""
     by_tag: dict[str, list[str]] = {}
