@@ -7,7 +7,9 @@ from django.utils import timezone
 
 from access.models import ADMIN, EVERYONE, AccessToken, AuditEvent, Grant, Group, Membership, User
 from access.services import audit, grants, groups, tokens
-from tests.admin_pages import do, page_of, text_of
+from agnes_site.core import markup
+from agnes_site.core.markup import Tone
+from tests.admin_pages import do, list_of, page_of, text_of
 from tests.factories import GroupFactory, TableFactory, UserFactory
 
 PASSWORD = "seven horses under water"
@@ -82,11 +84,16 @@ class TestUserPages:
         assert membership.added_by == admin
         assert analyst.manifest_stamp != stamp
 
-    def test_deactivate_a_user(self, pages, analyst):
+    def test_deactivate_a_user_and_let_them_in_again(self, pages, analyst):
         pages.post(do(analyst, "deactivate"))
 
         analyst.refresh_from_db()
         assert not analyst.is_active
+
+        pages.post(do(analyst, "activate"))
+
+        analyst.refresh_from_db()
+        assert analyst.is_active
 
     def test_keep_the_last_administrator(self, pages, admin):
         response = pages.post(do(admin, "deactivate"), follow=True)
@@ -267,6 +274,23 @@ class TestGrantPages:
         assert held.expires_at.year == 2030
         assert AuditEvent.objects.filter(action="resource_grant.changed").exists()
 
+    def test_tell_which_grants_are_in_force(self, pages):
+        for name, until in (("orders", None), ("events", 1), ("refunds", -1)):
+            held = grants.grant(
+                group=GroupFactory(), resource_type="table",
+                resource_id=TableFactory(name=name).name, by=None,
+            )  # fmt: skip
+            expires_at = until and timezone.now() + timedelta(hours=until)
+            Grant.objects.filter(pk=held.pk).update(expires_at=expires_at)
+
+        def listed(in_force: str) -> set[str]:
+            response = pages.get(list_of(Grant), {"in_force": in_force})
+            return {held.resource_id for held in response.context["cl"].result_list}
+
+        assert (listed("yes"), listed("no")) == ({"orders", "events"}, {"refunds"})
+        page = text_of(pages.get(list_of(Grant)))
+        assert page.count(markup.badge("expired", Tone.WARN)) == 1
+
     def test_delete_through_the_service(self, pages):
         sales, _ = GroupFactory(), TableFactory(name="orders")
         held = grants.grant(group=sales, resource_type="table", resource_id="orders", by=None)
@@ -339,6 +363,26 @@ class TestTokenPages:
 
         token.refresh_from_db()
         assert token.name == "laptop"
+
+    def test_tell_which_tokens_still_work(self, pages, analyst):
+        for name in ("laptop", "old", "lost"):
+            tokens.create(user=analyst, name=name, by=None)
+        past = timezone.now() - timedelta(seconds=1)
+        AccessToken.objects.filter(name="old").update(expires_at=past)
+        AccessToken.objects.filter(name="lost").update(revoked_at=past)
+
+        def listed(state: str) -> set[str]:
+            response = pages.get(list_of(AccessToken), {"state": state})
+            return {token.name for token in response.context["cl"].result_list}
+
+        assert (listed("valid"), listed("over")) == ({"laptop"}, {"old", "lost"})
+        page = text_of(pages.get(list_of(AccessToken)))
+        for said, tone in (("valid", Tone.GOOD), ("expired", Tone.WARN), ("revoked", Tone.WARN)):
+            assert page.count(markup.badge(said, tone)) == 1
+        groups.set_active(user=analyst, is_active=False, by=None)
+        page = text_of(pages.get(list_of(AccessToken)))
+        assert markup.badge("user inactive", Tone.WARN) in page
+        assert markup.badge("valid", Tone.GOOD) not in page
 
     def test_revoke_several_tokens(self, pages, analyst):
         made = [tokens.create(user=analyst, name=name, by=None).token for name in ("one", "two")]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from access.auth import caller_of_token, caller_of_user
-from access.models import ADMIN, Grant, Group
+from access.models import ADMIN, EVERYONE, Grant, Group
 from access.services import groups, tokens
 
 
@@ -95,6 +96,26 @@ class TestFingerprint:
         secret = _token(analyst)
 
         assert caller_of_token(secret).fingerprint == caller_of_token(secret).fingerprint
+
+
+class TestUses:
+    def test_that_cannot_be_written_down_refuse_nobody(self, analyst, monkeypatch):
+        def locked(*args: object) -> None:
+            raise OperationalError("database is locked")
+
+        monkeypatch.setattr(tokens, "_FLUSH_SECONDS", 0)
+        monkeypatch.setattr(tokens._Uses, "_write", locked)
+
+        assert caller_of_token(_token(analyst)) is not None
+
+
+class TestGroupsOfSomebody:
+    def test_are_none_once_they_are_inactive(self, analyst):
+        assert [group.name for group in Group.objects.of(analyst)] == [EVERYONE]
+
+        analyst.is_active = False
+
+        assert not Group.objects.of(analyst).exists()
 
 
 class TestAdministrators:

@@ -12,6 +12,7 @@ import pytest
 
 from agnes_site.core import config
 from agnes_site.core.errors import ConfigurationError
+from tests import measured
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -242,7 +243,8 @@ class TestCommand:
         clean = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
         return subprocess.run(
             [sys.executable, "manage.py", "config", *arguments], cwd=ROOT, text=True,
-            capture_output=True, check=False, env={**clean, **installation.environment(**environ)},
+            capture_output=True, check=False,
+            env={**clean, **measured.ENVIRONMENT, **installation.environment(**environ)},
         )  # fmt: skip
 
     def test_shows_values_with_their_origin_and_masks_secrets(self, installation):

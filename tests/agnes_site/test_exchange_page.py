@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
@@ -52,6 +55,19 @@ def test_overlooks_a_document_that_somebody_else_forgets(browser, layout):
     (layout.imports / "gone.document").symlink_to("nowhere")
 
     assert agreed_in(choose(browser, b"agnes: 1\nfolders: {sales: {}}"))
+
+
+def test_forgets_documents_that_nobody_answered_for(browser, layout):
+    old, new = layout.imports / "old.document", layout.imports / "new.document"
+    for path in (old, new):
+        path.write_text("a secret of somebody")
+    two_days_ago = time.time() - 2 * 86_400
+    os.utime(old, (two_days_ago, two_days_ago))
+
+    choose(browser, b"agnes: 1\nfolders: {sales: {}}")
+
+    assert not old.exists()
+    assert new.exists()
 
 
 def test_shows_the_plan_anew_when_something_has_changed(browser):

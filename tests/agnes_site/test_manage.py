@@ -14,6 +14,7 @@ from django.core.management import call_command
 
 from agnes_site.core.config import BASE_DIR
 from agnes_site.web.management.commands import demo
+from tests import measured
 
 Manage = Callable[..., str]
 
@@ -26,7 +27,10 @@ def refused(tmp_path: Path) -> Manage:
         done = subprocess.run(
             [sys.executable, "manage.py", *words],
             cwd=BASE_DIR, capture_output=True, text=True, check=False,
-            env={"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path / "data"), **settings},
+            env={
+                "PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path / "data"),
+                **measured.ENVIRONMENT, **settings,
+            },
         )  # fmt: skip
         assert done.returncode == 1, done.stderr
         assert "Traceback" not in done.stderr
@@ -84,6 +88,7 @@ class TestUp:
         ours, theirs = socket.socketpair()
         with ours, theirs:
             environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)}
+            environ |= measured.ENVIRONMENT
             command = [sys.executable, "-c", script]
             subprocess.run(command, cwd=BASE_DIR, stdout=theirs, check=True, env=environ)
 

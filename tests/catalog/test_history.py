@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from access.models import AuditEvent, Grant, Group, Membership, User
 from access.services import audit, grants, groups, history, users
@@ -132,6 +135,29 @@ class TestRevert:
 
         assert after != before
         assert state() == before
+
+    def test_puts_somebody_into_a_group_again(self, analyst):
+        group = groups.create_group(name="Analysts", by=None)
+        groups.remove_member(
+            membership=groups.add_member(group=group, user=analyst, by=None), by=None
+        )
+
+        take_back("user_group.member_removed")
+
+        assert group.memberships.get().user == analyst
+
+    def test_puts_the_terms_of_a_grant_back(self, table):
+        until = timezone.now() + timedelta(days=1)
+        given = grants.grant(
+            group=groups.create_group(name="Analysts", by=None), resource_type="table",
+            resource_id="orders", tier="available", expires_at=until, by=None,
+        )  # fmt: skip
+        grants.change(given=given, tier="required", expires_at=None, by=None)
+
+        take_back("resource_grant.changed")
+
+        found = Grant.objects.get()
+        assert (found.tier, found.expires_at) == ("available", until)
 
     def test_gives_a_grant_again_as_it_was(self, table):
         group = groups.create_group(name="Analysts", by=None)
@@ -276,6 +302,11 @@ class TestPage:
 
         assert "Changed again since: description." in answer.text
         assert "Revert anyway" in answer.text
+
+        browser.post(url.replace("/do/revert/", "/do/revert_anyway/"))
+
+        table.refresh_from_db()
+        assert table.description == "Old."
 
     def test_follows_a_group_through_its_names(self, browser, db):
         group = groups.create_group(name="A", by=None)

@@ -45,7 +45,9 @@ class TestQueueInAFolder:
         assert not any(disk.folder.iterdir())
 
     def test_gets_over_a_damaged_message(self, queue, disk):
-        (disk.folder / "0_torn.runs.msg").touch()
+        torn = disk.folder / f"{0:020}_torn.runs.msg"  # the oldest there can be
+        torn.touch()
         queue.put("whole")
 
         assert queue.get_nowait().payload == "whole"
+        assert not torn.exists()

@@ -94,7 +94,13 @@ class TestKeyRing:
     def test_says_when_its_folder_is_none(self, ring):
         ring.file.parent.write_text("in the way")
 
-        with pytest.raises(KeysUnusableError, match="cannot be"):
+        with pytest.raises(KeysUnusableError, match="cannot be read"):
+            ring.seal("x", bound_to="a")
+
+    def test_says_when_its_folder_cannot_be_made(self, ring):
+        ring.file.parent.symlink_to("nowhere")
+
+        with pytest.raises(KeysUnusableError, match="cannot be written"):
             ring.seal("x", bound_to="a")
 
     def test_never_shows_a_key(self, ring):
