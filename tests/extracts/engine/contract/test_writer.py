@@ -200,9 +200,11 @@ class TestRegenerating:
     @pytest.mark.parametrize(
         "point",
         [
-            "regenerate.links_announced", "regenerate.data_linked",
-            "regenerate.extract_written", "regenerate.extract_replaced",
-        ],  # fmt: skip
+            "regenerate.links_announced",
+            "regenerate.data_linked",
+            "regenerate.extract_written",
+            "regenerate.extract_replaced",
+        ],
     )
     def test_heals_after_a_kill_without_suspecting_its_own_files(self, folder, store, point):
         first, second, third = store(), store("SELECT 2 AS id"), store("SELECT 3 AS id")
