@@ -117,7 +117,8 @@ class Postgres(Upstream):
         if values:
             listed = ", ".join(quote_literal(value) for value in values)
             return f"coalesce({text} IN ({listed}), false)"
-        return f"coalesce({text} NOT IN ('false', '0'), false)"
+        # A number may write its nothing as 0.00.
+        return f"coalesce({text} !~ '^(false|-?0+([.]0*)?)$', false)"
 
 
 @contextmanager

@@ -137,11 +137,14 @@ class Sqlite(Upstream):
 
     def is_marked(self, column: SourceColumn, values: Sequence[str]) -> str:
         """Return a condition for the rows that a tombstone marks."""
-        text = f"CAST({qualified(column.name)} AS TEXT)"
+        name = qualified(column.name)
+        text = f"CAST({name} AS TEXT)"
         if values:
             listed = ", ".join(quote_literal(value) for value in values)
             return f"coalesce({text} IN ({listed}), 0)"
-        return f"coalesce(lower({text}) NOT IN ('false', '0'), 0)"
+        # A number may write its nothing as 0.0.
+        is_zero = f"typeof({name}) = 'real' AND {name} = 0"
+        return f"coalesce(lower({text}) NOT IN ('false', '0') AND NOT ({is_zero}), 0)"
 
     def _unreadable(self, relation: Relation) -> AgnesError:
         # DuckDB gives a transaction up after an error.

@@ -199,6 +199,17 @@ def test_leaves_out_what_a_tombstone_marks(follow):
     assert table.run() == [(1, "a"), (3, "c")]
 
 
+@pytest.mark.parametrize("kind", ["numeric(4, 2)", "float8", "int", "text"])
+def test_keeps_what_a_tombstone_marks_with_nothing(follow, kind):
+    table = follow(options={"deletes": "tombstone", "deleted_column": "gone"})
+    table.execute(
+        f"ALTER TABLE t ALTER gone TYPE {kind} USING 0; "
+        f"UPDATE t SET gone = 1 WHERE id = 1; UPDATE t SET gone = NULL WHERE id = 2"
+    )
+
+    assert table.run() == [(2, "b"), (3, "c")]
+
+
 def test_knows_the_values_of_a_tombstone(follow):
     table = follow(
         options={"deletes": "tombstone", "deleted_column": "name", "deleted_values": ["c"]}

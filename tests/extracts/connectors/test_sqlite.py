@@ -395,6 +395,21 @@ def test_leaves_out_what_a_tombstone_marks(execute, follow, values, kept):
     assert rows == kept
 
 
+@pytest.mark.parametrize("zero", ["0.0", "-0.0", "0"])
+def test_keeps_what_a_number_marks_with_nothing(execute, follow, zero):
+    execute(f"""
+        CREATE TABLE t (id INTEGER PRIMARY KEY, name REAL, at TIMESTAMP);
+        INSERT INTO t VALUES (1, {zero}, '2024-06-01 10:00:00'), (2, 0.5, '2024-06-02 10:00:00')
+    """)
+
+    rows, _ = follow(
+        lambda: execute(f"INSERT INTO t VALUES (3, {zero}, '2024-06-03 10:00:00')"),
+        deletes="tombstone", deleted_column="name",
+    )  # fmt: skip
+
+    assert [id_ for id_, _ in rows] == [1, 3]
+
+
 def test_takes_a_column_of_the_name_that_marks_changes(execute, follow):
     execute("""
         CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, at TIMESTAMP, is_deleted INTEGER);
