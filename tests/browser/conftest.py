@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser import chromium
 
@@ -36,7 +36,8 @@ def complaints() -> list[str]:
 def context(browser) -> Iterator[BrowserContext]:
     """A browser that nobody has used."""
     made = browser.new_context(viewport={"width": 1400, "height": 900})
-    made.set_default_timeout(10_000)
+    made.set_default_timeout(20_000)
+    expect.set_options(timeout=20_000)
     yield made
     made.close()
 

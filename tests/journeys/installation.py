@@ -136,7 +136,7 @@ class Installation:
     def start_up(self) -> subprocess.Popen[bytes]:
         """Start everything as an operator does, and wait until it answers."""
         process = self._start("up", self.python, "manage.py", "up")
-        wait_until(self.is_ready, seconds=60)
+        wait_until(self.is_ready, seconds=120)
         return process
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
@@ -227,7 +227,7 @@ class Installation:
             name, self.python, "-m", "gunicorn", "agnes_site.wsgi:application", "--worker-class",
             "gthread", "--threads", "8", "--bind", url.removeprefix("http://"), **settings,
         )  # fmt: skip
-        wait_until(lambda: self.is_ready(url), seconds=60)
+        wait_until(lambda: self.is_ready(url), seconds=120)
 
     def is_ready(self, url: str = "") -> bool:
         """Say whether the web server answers."""
