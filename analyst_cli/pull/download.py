@@ -24,6 +24,8 @@ from analyst_cli.transport import CertificateError, RedirectError, Response
 _PAUSES_SECONDS = (0.3, 1.0, 3.0)
 _MAX_PAUSE_SECONDS = 60.0
 _REAL_PROGRESS_BYTES = 1 << 20
+# Linux takes larger pieces of memory for larger writes, and longer to find them than they save.
+_WRITE_BYTES = 32 << 10
 _AGAIN = (408, 425, 429)
 _PATIENCE_HINT = "The copy you have was kept. Run `agnes pull` again."
 
@@ -148,7 +150,7 @@ class _Staged:
             )
         written = 0
         while written < len(chunk):
-            written += self._file.write(chunk[written:])
+            written += self._file.write(chunk[written : written + _WRITE_BYTES])
         self.size_bytes += len(chunk)
         self.received_bytes += len(chunk)
         self._flusher.note(len(chunk))

@@ -7,8 +7,8 @@ import queue
 import threading
 from types import TracebackType
 
-_MOST_BUFFERS = 4
-_FEW_CHUNKS = 4
+_MOST_BUFFERS = 8
+_FEW_CHUNKS = 16
 _Work = tuple["hashlib._Hash", memoryview, int]
 
 

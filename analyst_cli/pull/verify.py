@@ -10,7 +10,7 @@ from pathlib import Path
 from analyst_cli.pull.manifest import FileEntry
 from analyst_cli.pull.state import InstalledFile
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 256 << 10
 _MAGIC = b"PAR1"
 
 

@@ -38,7 +38,7 @@ def _hash(content: bytes, *, announced: int) -> tuple[str, set[str]]:
 
 
 class TestHasher:
-    @pytest.mark.parametrize("size", [1, 4 * _CHUNK_BYTES, 4 * _CHUNK_BYTES + 1, 50_000])
+    @pytest.mark.parametrize("size", [1, 16 * _CHUNK_BYTES, 16 * _CHUNK_BYTES + 1, 50_000])
     def test_hashes_all_bytes_in_their_order(self, size):
         content = bytes(number % 251 for number in range(size))
 
