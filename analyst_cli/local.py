@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from analyst_cli.errors import CliError
 from analyst_cli.files import as_utf8
+from analyst_cli.interrupts import import_whole
 from analyst_cli.names import did_you_mean
 from analyst_cli.pull import install
 from analyst_cli.pull.state import load, load_manifest
@@ -50,6 +51,7 @@ def connect(workspace: Workspace, *, note: Callable[[str], None]) -> duckdb.Duck
         NoDataError: nothing has been pulled.
         DatabaseError: it cannot be opened.
     """
+    import_whole("duckdb")
     import duckdb
 
     if not workspace.database.exists():

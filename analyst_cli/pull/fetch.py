@@ -6,12 +6,12 @@ import contextlib
 import threading
 from collections import deque
 from dataclasses import dataclass, field
-from importlib import import_module
 
 from analyst_cli import environment
 from analyst_cli.client import AgnesClient
 from analyst_cli.errors import CliError, NotSignedInError
 from analyst_cli.files import DiskFullError, explain
+from analyst_cli.interrupts import import_whole
 from analyst_cli.pull import verify
 from analyst_cli.pull.download import CancelledError, Means, fetch
 from analyst_cli.pull.hashing import Hasher
@@ -41,7 +41,7 @@ def fetch_all(client: AgnesClient, downloads: list[Download], *, reporter: Repor
         for thread in threads:
             thread.start()
         # What comes after the downloads needs DuckDB, which takes a while to import.
-        import_module("analyst_cli.pull.database")
+        import_whole("analyst_cli.pull.database")
         for thread in threads:
             while thread.is_alive():
                 thread.join(0.5)

@@ -65,27 +65,46 @@ class Silent:
         """Say nothing."""
 
 
-class Lines(Silent):
-    """Writes a line to stderr for each file that is done."""
+class _Ending(Silent):
+    """Reports until its end: downloads go on to that of the process, which has the last word."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_over = False
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            self._is_over = True
 
     def note(self, message: str) -> None:
         """Write the message."""
         click.echo(message, err=True)
+
+
+class Lines(_Ending):
+    """Writes a line to stderr for each file that is done."""
 
     def end(self, name: str, *, size_bytes: int, is_good: bool) -> None:
         """Write the line of a good file; errors are printed at the end."""
         if is_good:
             from analyst_cli.output import human_bytes
 
-            click.echo(f"{name}  {human_bytes(size_bytes)}", err=True)
+            with self._lock:
+                if not self._is_over:
+                    click.echo(f"{name}  {human_bytes(size_bytes)}", err=True)
 
 
-class Bars(Silent):
+class Bars(_Ending):
     """Draws a bar per file on the terminal."""
 
     def __init__(self) -> None:
+        super().__init__()
         # A pull that has nothing to draw does not pay for the import of rich.
-        self._lock = threading.Lock()
         self._drawn: _Drawn | None = None
 
     def __exit__(
@@ -94,28 +113,27 @@ class Bars(Silent):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        super().__exit__(kind, error, trace)
         if self._drawn is not None:
             self._drawn.stop()
-
-    def note(self, message: str) -> None:
-        """Write the message."""
-        click.echo(message, err=True)
 
     def begin(self, name: str, *, size_bytes: int, done_bytes: int) -> None:
         """Add a bar."""
         with self._lock:
+            if self._is_over:
+                return
             if self._drawn is None:
                 self._drawn = _Drawn()
         self._drawn.add(name, size_bytes=size_bytes, done_bytes=done_bytes)
 
     def advance(self, name: str, *, done_bytes: int) -> None:
         """Move the bar."""
-        if self._drawn is not None:
+        if self._drawn is not None and not self._is_over:
             self._drawn.move(name, done_bytes=done_bytes)
 
     def end(self, name: str, *, size_bytes: int, is_good: bool) -> None:
         """Fill the bar, or mark it."""
-        if self._drawn is not None:
+        if self._drawn is not None and not self._is_over:
             self._drawn.finish(name, is_good=is_good)
 
 
