@@ -47,6 +47,8 @@ class PreparedQuery:
         with connection.cursor() as cursor:
             cursor.execute(query.sql, params)
             rows = cursor.fetchall()
+        if not query.converters:
+            return list(rows)
         return [tuple(row) for row in query.compiler.apply_converters(rows, query.converters)]
 
     def _of_this_thread(self) -> _Composed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -39,12 +39,12 @@ def etag(caller: Caller, able: frozenset[str]) -> str:
 
 def render(user: User, able: frozenset[str]) -> bytes:
     """Return the manifest of ``user`` as JSON, in time proportional to the tables they may read."""
-    rows, waiting = _readable(user, takes_parts="parts" in able)
-    entries = _entries(rows)
+    rows = _readable(user)
+    entries = _entries(rows, takes_parts="parts" in able)
     return orjson.dumps(
         {
-            "tables": {name: orjson.Fragment(entries[name]) for name in rows if name in entries},
-            "waiting": sorted([*waiting, *(rows.keys() - entries.keys())]),
+            "tables": entries,
+            "waiting": sorted(rows.keys() - entries.keys()),
             "assets": {},
             "server_time": timezone.now().isoformat(),
         }
@@ -54,30 +54,42 @@ def render(user: User, able: frozenset[str]) -> bytes:
 class _Row(NamedTuple):
     """All that the entry of a table follows from; a version never changes, so its id is enough."""
 
+    name: str
+    alias: str | tuple[str, ...] | None
     version: str | None
     query_mode: str
     source_type: str
     stays: str
     tier: str
-    takes_parts: bool
-    aliases: tuple[str, ...]
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        if self.alias is None:
+            return ()
+        return (self.alias,) if isinstance(self.alias, str) else self.alias
 
 
-def _readable(user: User, *, takes_parts: bool) -> tuple[dict[str, _Row], list[str]]:
-    """Return the tables that ``user`` may read, by name, and those that have no data yet."""
+# A row as the database gives it: to make `_Row` of thousands takes longer than to ask for them.
+_Found = tuple[Any, ...]
+
+
+def _readable(user: User) -> dict[str, _Found]:
+    """Return the tables that ``user`` may read, by name."""
     if readers.is_any_reader(user):
         found = _of_any_reader.rows(**readers.values(user))
     else:
         found = list(_listed(user))
-    rows: dict[str, _Row] = {}
-    waiting = []
-    for name, alias, version, query_mode, source_type, stays, tier in found:
-        if version is None and query_mode != QueryMode.REMOTE:
-            waiting.append(name)
-            continue
-        aliases = (*(rows[name].aliases if name in rows else ()), alias) if alias else ()
-        rows[name] = _Row(version, query_mode, source_type, stays, tier, takes_parts, aliases)
-    return rows, waiting
+    rows = {row[0]: row for row in found}
+    if len(rows) < len(found):
+        aliases: dict[str, list[str]] = defaultdict(list)
+        for name, alias, *_ in found:
+            aliases[name].append(alias)
+        rows |= {
+            name: (name, tuple(each), *rows[name][2:])
+            for name, each in aliases.items()
+            if len(each) > 1
+        }
+    return rows
 
 
 def _listed(user: User, at: Moment | None = None) -> QuerySet[Table, Any]:
@@ -100,34 +112,34 @@ def _listed(user: User, at: Moment | None = None) -> QuerySet[Table, Any]:
 _of_any_reader = PreparedQuery(lambda: _listed(readers.any_reader(), readers.NOW))
 
 
-# The entries that were made lately, as JSON, oldest first; shared by all callers.
-_made: dict[_Row, bytes] = {}
+# The entries that were made lately, oldest first; shared by all callers. Whether the client takes
+# tables of several files belongs to what an entry follows from.
+_made: dict[tuple[bool, _Found], orjson.Fragment] = {}
 _MADE_AT_MOST = 50_000
 _AT_ONCE = 1_000
 
 
-def _entries(rows: Mapping[str, _Row]) -> dict[str, bytes]:
+def _entries(rows: Mapping[str, _Found], *, takes_parts: bool) -> dict[str, orjson.Fragment]:
     """Return the entries by name, as JSON; only those not made lately are asked for.
 
-    One whose version has gone meanwhile is left out.
+    A table without data has none, nor has one whose version has gone meanwhile.
     """
-    entries, missing = {}, {}
+    entries, missing = {}, []
     for name, row in rows.items():
-        made = _made.get(row)
+        made = _made.get((takes_parts, row))
         if made is None:
-            missing[name] = row
+            missing.append(_Row(*row))
         else:
             entries[name] = made
-    names = list(missing)
-    for start in range(0, len(names), _AT_ONCE):
-        batch = {name: missing[name] for name in names[start : start + _AT_ONCE]}
-        new = _make(set(batch.values()))
-        _remember(new)
-        entries |= {name: new[row] for name, row in batch.items() if row in new}
+    missing = [row for row in missing if row.version or row.query_mode == QueryMode.REMOTE]
+    for start in range(0, len(missing), _AT_ONCE):
+        new = _make(missing[start : start + _AT_ONCE], takes_parts=takes_parts)
+        _remember({(takes_parts, row): entry for row, entry in new.items()})
+        entries |= {row.name: entry for row, entry in new.items()}
     return entries
 
 
-def _remember(new: Mapping[_Row, bytes]) -> None:
+def _remember(new: Mapping[tuple[bool, _Found], orjson.Fragment]) -> None:
     _made.update(new)
     if len(_made) > _MADE_AT_MOST:
         # A list, since other threads add to it meanwhile.
@@ -135,7 +147,7 @@ def _remember(new: Mapping[_Row, bytes]) -> None:
             _made.pop(row, None)
 
 
-def _make(rows: Collection[_Row]) -> dict[_Row, bytes]:
+def _make(rows: Sequence[_Row], *, takes_parts: bool) -> dict[_Row, orjson.Fragment]:
     ids = [row.version for row in rows if row.version is not None]
     versions = TableVersion.objects.defer("schema", "extract_state").in_bulk(ids)
     parts = _parts(ids)
@@ -143,11 +155,15 @@ def _make(rows: Collection[_Row]) -> dict[_Row, bytes]:
     for row in rows:
         version = versions.get(UUID(row.version)) if row.version is not None else None
         if row.version is None or version is not None:
-            made[row] = orjson.dumps(_entry(row, version, parts[version.pk] if version else []))
+            of_version = parts[version.pk] if version else []
+            entry = _entry(row, version, of_version, takes_parts=takes_parts)
+            made[row] = orjson.Fragment(orjson.dumps(entry))
     return made
 
 
-def _entry(row: _Row, version: TableVersion | None, parts: list[dict[str, Any]]) -> dict[str, Any]:
+def _entry(
+    row: _Row, version: TableVersion | None, parts: list[dict[str, Any]], *, takes_parts: bool
+) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "hash": "", "updated": None, "size_bytes": 0, "rows": 0, "query_mode": row.query_mode,
         "source_type": row.source_type, "version": None, "sha256": "", "parts": [],
@@ -162,9 +178,9 @@ def _entry(row: _Row, version: TableVersion | None, parts: list[dict[str, Any]])
     if row.stays or version is None or row.query_mode == QueryMode.REMOTE:
         entry["query_mode"] = QueryMode.REMOTE
     elif len(parts) == 1:
-        entry["parts"] = parts if row.takes_parts else []
+        entry["parts"] = parts if takes_parts else []
         entry["sha256"], entry["hash"] = parts[0]["sha256"], parts[0]["md5"]
-    elif row.takes_parts:
+    elif takes_parts:
         entry["parts"] = parts
     elif version.combined_sha256:
         entry |= {
