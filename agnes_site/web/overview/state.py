@@ -85,7 +85,8 @@ def look() -> State:
     )
     # Nothing without a grant, so that one question answers both.
     has_token = (
-        Grant.objects.annotate(has_token=Exists(AccessToken.objects.all()))
+        Grant.objects.order_by("pk")
+        .annotate(has_token=Exists(AccessToken.objects.all()))
         .values_list("has_token", flat=True)
         .first()
     )
