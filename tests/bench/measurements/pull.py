@@ -35,9 +35,12 @@ class Curl:
     folder: Path
     remark: str = ""
 
+    def forget(self) -> None:
+        """Bring the folder to where nothing has been fetched."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def seconds(self) -> float:
         """Fetch everything into an empty folder and return how long that takes."""
-        shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
         file = self.folder.with_suffix(".curl")
         file.write_text(self.config, encoding="utf-8")
@@ -102,24 +105,29 @@ def _served(server: Server, *, reader: str, source: str, count: int, size_bytes:
 def _pull(
     bench: Bench, server: Server, reader: Reader, *, what: str, ratio_budget: float
 ) -> Iterator[Figure]:
-    def pull_seconds() -> float:
-        reader.forget()
-        return process_seconds(
-            [reader.laptop.agnes, "pull"], env=reader.laptop.environment,
-            cwd=reader.laptop.workspace, said="Updated",
-        )  # fmt: skip
-
     with ExitStack() as stack:
         curl = _curl(server, reader, stack, bench.folder)
 
-        def curl_seconds() -> float:
+        def forget() -> None:
+            # Both begin alike: with the memory that the files of the other have left.
+            curl.forget()
             reader.forget()
-            return curl.seconds()
+
+        def curl_seconds() -> float:
+            forget()
+            seconds = curl.seconds()
+            check(len(list(curl.folder.iterdir())), len(reader.served), what="files of curl")
+            return seconds
+
+        def pull_seconds() -> float:
+            forget()
+            return process_seconds(
+                [reader.laptop.agnes, "pull"], env=reader.laptop.environment,
+                cwd=reader.laptop.workspace, said="Updated",
+            )  # fmt: skip
 
         taken = medians(bench.size(5, quick=1), {"curl": curl_seconds, "pull": pull_seconds})
         reader.check()
-        check(len(list(curl.folder.iterdir())), len(reader.served), what="files of curl")
-        shutil.rmtree(curl.folder)
     yield Figure(
         what=what, unit="s", value=taken["pull"],
         ratio_budget=None if curl.remark else ratio_budget,

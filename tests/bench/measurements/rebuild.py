@@ -3,8 +3,9 @@
 Tables of a hundred rows, so that what is measured is the work that a table costs at all.
 "Published" is each file validated, hashed, stored and committed; "rebuilt" is the renewal of
 extract folders and of the analytics file. "Brought" is the whole way of extract folders of
-another producer: found by the scan, then brought by as many workers as `manage.py up` starts. It
-is measured with fewer sources, since each costs the same once the workers have brought some.
+another producer: found by the scan, copied in child processes, published and rebuilt, each as a
+run of its own, by as many workers as `manage.py up` starts. It is measured with fewer sources,
+since each costs the same once the workers have brought some.
 """
 
 from __future__ import annotations
