@@ -14,7 +14,7 @@ import pytest
 
 from analyst_cli import failpoints
 from tests.analyst_cli import agnes_server
-from tests.analyst_cli.test_pull import snapshot
+from tests.analyst_cli.snapshots import snapshot
 
 pytestmark = pytest.mark.usefixtures("signed_in", "workspace")
 

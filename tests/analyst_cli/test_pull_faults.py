@@ -12,7 +12,7 @@ import time_machine
 
 from tests.analyst_cli import agnes_server
 from tests.analyst_cli.agnes_server import AgnesServer
-from tests.analyst_cli.test_pull import snapshot
+from tests.analyst_cli.snapshots import snapshot
 
 pytestmark = pytest.mark.usefixtures("signed_in", "workspace")
 
