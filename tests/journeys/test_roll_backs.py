@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.journeys.installation import ROOT, Installation
+from tests.journeys.installation import ROOT
 
 # Four starts of the program on a busy machine take their time.
 pytestmark = [pytest.mark.hostile(55), pytest.mark.slow, pytest.mark.timeout(300)]
@@ -80,14 +78,6 @@ orders = Table.objects.get(name="orders")
 made = {v.number: int(v.parts.get().sha256, 16) for v in orders.versions.all()}
 print(json.dumps([sorted(made.items()), orders.current_version.number, orders.is_pinned]))
 """
-
-
-@pytest.fixture
-def installation(tmp_path: Path, migrated: Installation) -> Iterator[Installation]:
-    """An installation of which nothing runs."""
-    made = Installation(tmp_path, like=migrated)
-    yield made
-    made.stop()
 
 
 def test_are_seen_whole_and_published_over_by_nobody(installation):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.journeys.installation import ROOT, Installation
+from tests.journeys.installation import ROOT
 
 # Ten starts of the program on a busy machine take their time.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -77,14 +75,6 @@ if connection.vendor == "sqlite":
 else:
     print("ok")
 """
-
-
-@pytest.fixture
-def installation(tmp_path: Path, migrated: Installation) -> Iterator[Installation]:
-    """An installation of which nothing runs."""
-    made = Installation(tmp_path, like=migrated)
-    yield made
-    made.stop()
 
 
 def test_publish_and_grant_without_loss(installation):
