@@ -180,16 +180,24 @@ def release(*, table: Table, by: User | None) -> None:
     audit.record(action="release", resource=f"table/{table.name}", actor=by)
 
 
-def take_fencing(table_id: UUID) -> int:
-    """Count one claim on a table and return the number; call it inside a transaction."""
-    return take_fencings([table_id])[table_id]
+def lock(table_ids: Iterable[UUID], *, skip_locked: bool = False) -> dict[UUID, int]:
+    """Let nobody else change these tables before the transaction is over.
+
+    Return the fencing numbers of those that exist, with ``skip_locked`` of those that nobody
+    else has locked. Whoever changes runs of a table as well has to lock the table first.
+    """
+    # In one order: two who lock the same tables wait for each other instead of for ever.
+    wanted = Table.objects.filter(pk__in=list(table_ids)).order_by("pk")
+    locked = wanted.select_for_update(skip_locked=skip_locked, no_key=True)
+    return dict(locked.values_list("pk", "fencing"))
 
 
 def take_fencings(table_ids: Iterable[UUID]) -> dict[UUID, int]:
-    """Count one claim on each of these tables; call it inside a transaction."""
-    # Locked in one order: two claims of the same tables wait for each other instead of for ever.
-    wanted = Table.objects.filter(pk__in=list(table_ids)).order_by("pk")
-    numbers = dict(wanted.select_for_update().values_list("pk", "fencing"))
+    """Count one claim on each of these tables and return the numbers of those that exist.
+
+    Call it inside a transaction.
+    """
+    numbers = lock(table_ids)
     Table.objects.filter(pk__in=numbers).update(fencing=F("fencing") + 1)
     return {pk: number + 1 for pk, number in numbers.items()}
 
@@ -197,7 +205,8 @@ def take_fencings(table_ids: Iterable[UUID]) -> dict[UUID, int]:
 def _locked(ids: Collection[UUID]) -> QuerySet[Table]:
     # Only the tables themselves: PostgreSQL cannot lock the optional side of a join. In one
     # order: two commits of the same tables wait for each other instead of for ever.
-    tables = Table.objects.select_for_update(of=("self",)).filter(pk__in=ids).order_by("pk")
+    tables = Table.objects.filter(pk__in=ids).order_by("pk")
+    tables = tables.select_for_update(of=("self",), no_key=True)
     return tables.select_related("source", "folder", "current_version")
 
 

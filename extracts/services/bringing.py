@@ -22,7 +22,7 @@ from agnes_site.core.failpoints import failpoint
 from agnes_site.core.storage import Layout, remove_folder
 from catalog.connectors import ColumnSpec, ExtractMode, QueryMode, SyncStrategy
 from catalog.models import Source, Table
-from catalog.services import secrets
+from catalog.services import secrets, versions
 from catalog.services.versions import Committed, TablePinnedError
 from extracts.engine import process
 from extracts.engine.publish import ValidatedPart
@@ -168,6 +168,7 @@ class _Batch:
             if isinstance(outcome, Committed)
         ]
         with transaction.atomic():
+            versions.lock(_table(holding.run).pk for holding, _ in brought)
             finishing.stay([holding for holding, answer in brought if answer["is_unchanged"]])
             finishing.succeed(committed)
             if any(outcome.is_new for _, outcome in committed):

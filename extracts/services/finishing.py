@@ -1,6 +1,7 @@
 """The end of runs that succeeded, said of many tables at once.
 
-Call it inside of a transaction. A run that is not ours any more is left as it is.
+Call it inside of a transaction that has locked the tables. A run that is not ours any more is
+left as it is.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from agnes_site.core.broker import QUEUE_ERRORS
 from agnes_site.core.errors import AgnesError, ConflictError
 from agnes_site.core.failpoints import failpoint
 from catalog.models import Source, Table
-from catalog.services.versions import take_fencing, take_fencings
+from catalog.services import versions
 from extracts.models import Run, RunKind, RunState, RunTrigger
 from extracts.models.moments import is_over
 
@@ -189,14 +189,14 @@ def claim(run_id: UUID, *, worker: str) -> Run:
     """
     now = timezone.now()
     free = Q(state=RunState.QUEUED) | (is_over("lease_until", now) & Q(state=RunState.RUNNING))
-    run = Run.objects.select_for_update().filter(free, pk=run_id).first()
+    run = Run.objects.filter(free, pk=run_id).first()
     if run is None:
         raise RunNotClaimedError("The run is worked on elsewhere, or over.")
-    # The table is locked before its source, as a publish does.
-    fencing = take_fencing(run.table_id) if run.table_id else run.fencing + 1
-    if run.source_id is not None and run.table_id is not None:
-        # Locked, so that two workers do not both take the last place.
-        source = Source.objects.select_for_update().get(pk=run.source_id)
+    numbers = versions.take_fencings([run.table_id] if run.table_id else [])
+    if run.source_id is not None and run.table_id in numbers:
+        # Locked, so that two workers do not both take the last place; after the table, as a
+        # publish does.
+        source = Source.objects.select_for_update(no_key=True).get(pk=run.source_id)
         busy = Run.objects.filter(
             source=source, table__isnull=False, state=RunState.RUNNING, lease_until__gte=now
         ).exclude(pk=run.pk)
@@ -204,10 +204,12 @@ def claim(run_id: UUID, *, worker: str) -> Run:
         if busy.values("worker").distinct().count() >= source.concurrency:
             raise RunNotClaimedError("The source is busy; the run stays queued.")
     claimed = Run.objects.filter(free, pk=run_id).update(
-        **_claimed(now, worker), fencing=fencing, started_at=run.started_at or now
+        **_claimed(now, worker),
+        fencing=numbers[run.table_id] if run.table_id in numbers else F("fencing") + 1,
+        started_at=run.started_at or now,
     )
     if not claimed:
-        raise RunNotClaimedError("The run was taken by another worker.")
+        raise RunNotClaimedError("The run was taken by another worker, or went with its table.")
     return _whole([run_id])[0]
 
 
@@ -223,6 +225,8 @@ def claim_along(run: Run) -> list[Run]:
         return []
     if run.table_id is not None:
         alike = alike.filter(source=run.source_id, table__isnull=False)
+        oldest = alike.order_by("queued_at").values_list("table", flat=True)[:_TOGETHER]
+        alike = alike.filter(table__in=versions.lock(oldest, skip_locked=True))
     elif run.kind == RunKind.REBUILD:
         alike = alike.filter(source__isnull=False, table__isnull=True)
     else:
@@ -232,7 +236,7 @@ def claim_along(run: Run) -> list[Run]:
     if not tables:
         return []
     now = timezone.now()
-    numbers = take_fencings(table for table in tables.values() if table is not None)
+    numbers = versions.take_fencings(table for table in tables.values() if table is not None)
     of_table = Table.objects.filter(pk=OuterRef("table")).values("fencing")
     Run.objects.filter(pk__in=tables, state=RunState.QUEUED).update(
         **_claimed(now, run.worker),
@@ -270,6 +274,8 @@ def cancel(*, run: Run, by: User | None) -> None:
     Raises:
         RunFinishedError: it is over already.
     """
+    if run.table_id is not None:
+        versions.take_fencings([run.table_id])
     ended = (
         Run.objects.open()
         .filter(pk=run.pk)
@@ -277,8 +283,6 @@ def cancel(*, run: Run, by: User | None) -> None:
     )
     if not ended:
         raise RunFinishedError("The run is over already.")
-    if run.table_id is not None:
-        take_fencing(run.table_id)
     audit.record(action="run.cancel", resource=_subject(run), actor=by)
     run.refresh_from_db()
 

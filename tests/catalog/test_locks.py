@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from threading import Event
 
 import pytest
@@ -13,23 +11,10 @@ from django.db import connection
 from catalog.services import folders, registry, removal, versions
 from catalog.services.versions import Draft
 from tests.factories import TableFactory, stored_part
+from tests.statements import after_statement
 
 # How long who has locked the table waits for the other, who may have locked what comes after it.
 _LONG_ENOUGH_SECONDS = 1
-
-
-@contextmanager
-def _after(beginning: str, then: Callable[[], object]) -> Iterator[None]:
-    """Do something after each statement of this thread that begins in this way."""
-
-    def watch(execute, sql, params, many, context):
-        answer = execute(sql, params, many, context)
-        if sql.startswith(beginning):
-            then()
-        return answer
-
-    with connection.execute_wrapper(watch):
-        yield
 
 
 @pytest.mark.django_db(transaction=True)
@@ -53,7 +38,7 @@ def test_publish_goes_on_while_somebody_removes(remove):
     def remove_it() -> None:
         is_locked.wait()
         try:
-            with _after('UPDATE "catalog_source"', is_moved.set):
+            with after_statement('UPDATE "catalog_source"', is_moved.set):
                 remove(second)
         finally:
             connection.close()
@@ -64,7 +49,7 @@ def test_publish_goes_on_while_somebody_removes(remove):
 
     with ThreadPoolExecutor(max_workers=1) as other:
         removed = other.submit(remove_it)
-        with _after('SELECT "catalog_table"', let_the_other_come):
+        with after_statement('SELECT "catalog_table"', let_the_other_come):
             _, is_new = versions.commit(table=second, draft=draft, fencing=0)
         removed.result()
 

@@ -123,7 +123,7 @@ class TestCommitAll:
         _commit(same, stored_part(1))
         Table.objects.filter(pk=pinned.pk).update(is_pinned=True)
         proposals = [_proposal(each) for each in (new, same, overtaken, pinned, gone)]
-        versions.take_fencing(overtaken.pk)
+        versions.take_fencings([overtaken.pk])
         gone.delete()
 
         outcomes = versions.commit_all(proposals)
@@ -242,6 +242,6 @@ class TestRollBack:
 
 class TestTakeFencing:
     def test_counts_up(self, orders):
-        taken = [versions.take_fencing(orders.pk) for _ in range(3)]
+        taken = [versions.take_fencings([orders.pk])[orders.pk] for _ in range(3)]
 
         assert taken == [1, 2, 3]

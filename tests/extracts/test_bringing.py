@@ -17,7 +17,7 @@ from catalog.models import Incident, Source, Table
 from catalog.services import registry, sources, versions
 from extracts.engine import process
 from extracts.models import Run, RunKind, RunState
-from extracts.services import bringing, extraction, holding, runs
+from extracts.services import bringing, extraction, holding, publication, runs
 from tests.factories import SourceFactory, TableFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -135,12 +135,33 @@ class TestTogether:
 
         assert _states(asked) == ["skipped", "succeeded"]
 
-    def test_one_that_was_taken_over_publishes_nothing(self, tables):
+    @pytest.mark.parametrize(("pause", "numbers"), [(-1, [1, 1, 1]), (600, [3])])
+    def test_are_published_before_they_have_waited_long(self, tables, monkeypatch, pause, numbers):
+        monkeypatch.setattr(bringing, "_WAITING_SECONDS", pause)
+        published = []
+        monkeypatch.setattr(
+            publication,
+            "publish_all",
+            lambda new, publish=publication.publish_all: (published.append(len(new)), publish(new))[
+                1
+            ],
+        )
+        asked = _ask(*(table for name, table in tables.items() if name != "lost"))
+
+        _do(asked[0])
+
+        assert [number for number in published if number] == numbers
+        assert _states(asked) == ["succeeded"] * 3
+
+    @pytest.mark.parametrize("pause", [-1, 600])
+    def test_one_that_was_taken_over_publishes_nothing(self, tables, monkeypatch, pause):
+        # Whether all has been told of the run by then or nothing.
+        monkeypatch.setattr(holding, "_PAUSE_SECONDS", pause)
         asked = _ask(tables["customers"], tables["orders"])
         claimed = runs.claim(asked[0].pk, worker="test")
         along = runs.claim_along(claimed)
         with transaction.atomic():
-            versions.take_fencing(tables["orders"].pk)
+            versions.take_fencings([tables["orders"].pk])
 
         extraction.execute(claimed, *along)
 

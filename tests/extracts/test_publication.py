@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from django.db import IntegrityError
 
-from catalog.services.versions import FencedOffError, take_fencing
+from catalog.services.versions import FencedOffError, take_fencings
 from extracts.engine.candidate import Candidate as Folder
 from extracts.engine.publish import validate
 from extracts.models import Run
@@ -24,7 +24,10 @@ def table(layout):
 
 def _run(table) -> Run:
     return Run.objects.create(
-        table=table, source=table.source, fencing=take_fencing(table.pk), state="succeeded"
+        table=table,
+        source=table.source,
+        fencing=take_fencings([table.pk])[table.pk],
+        state="succeeded",
     )
 
 
@@ -90,7 +93,7 @@ class TestPublish:
 
     def test_refuses_a_run_that_was_overtaken(self, table, tmp_path):
         run = _run(table)
-        take_fencing(table.pk)
+        take_fencings([table.pk])
         candidate = Candidate(
             parts=_parts(tmp_path, jan=[1]), removed_parts=(), is_complete=True, state={}
         )

@@ -45,7 +45,7 @@ for number in range(FIRST, FIRST + {ROUNDS}):
         schema_hash="0" * 64,
     )
     with transaction.atomic():
-        fencing = versions.take_fencing(orders.pk)
+        fencing = versions.take_fencings([orders.pk])[orders.pk]
     try:
         version, _ = versions.commit(table=orders, draft=draft, fencing=fencing)
     except ConflictError as error:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import reduce
 from pathlib import Path
 
 import duckdb
@@ -305,6 +306,15 @@ class TestColumns:
     def test_of_types_that_cannot_be_stored_are_refused(self, tmp_path, kind):
         with pytest.raises(ColumnTypeError, match="'gone'"):
             write(pa.table({"gone": pa.array([None], kind)}), tmp_path / "t.parquet")
+
+    def test_nested_too_deeply_for_duckdb_are_refused(self, tmp_path):
+        deepest, too_deep = (
+            reduce(lambda kind, _: pa.list_(kind), range(depth), pa.int32()) for depth in (16, 17)
+        )
+        write(pa.table({"deep": pa.array([None], deepest)}), tmp_path / "t.parquet")
+
+        with pytest.raises(ColumnTypeError, match="'deep' is nested 17 levels deep; 16 at most"):
+            write(pa.table({"deep": pa.array([None], too_deep)}), tmp_path / "t.parquet")
 
     def test_named_by_the_order_must_exist(self, tmp_path):
         with pytest.raises(OrderColumnMissingError, match="'nope'"):
