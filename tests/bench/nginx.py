@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.journeys.installation import wait_until
+from tests.ports import free_port
 
 _CONFIG = """
 daemon off;
@@ -41,7 +42,7 @@ def is_installed() -> bool:
 def serving(root: Path, *, folder: Path) -> Iterator[str]:
     """Serve ``root`` while the block runs and yield its address; ``folder`` is for nginx itself."""
     folder.mkdir()
-    port = _free_port()
+    port = free_port()
     config = folder / "nginx.conf"
     config.write_text(
         _CONFIG.format(folder=folder, port=port, root=root, user=getpass.getuser()),
@@ -62,9 +63,3 @@ def serving(root: Path, *, folder: Path) -> Iterator[str]:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 from playwright.sync_api import Page
 
 from tests.browser import chromium
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs" / "images"
@@ -31,7 +31,7 @@ _WIDTH, _HEIGHT = 1280, 800
 @contextmanager
 def demo(data: Path) -> Iterator[Mapping[str, Any]]:
     """Run the demo below ``data`` and yield where it is and who may sign in."""
-    bind = f"127.0.0.1:{_free_port()}"
+    bind = f"127.0.0.1:{free_port()}"
     process = subprocess.Popen(
         [sys.executable, "manage.py", "demo"],
         cwd=ROOT,
@@ -76,13 +76,6 @@ def _wait_until_serving(process: subprocess.Popen[str]) -> None:
         if line.startswith(_IS_SERVING):
             return
     raise SystemExit("The demo ended; what it said stands above.")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def main() -> None:

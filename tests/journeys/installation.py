@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from agnes_site import celery  # noqa: F401 (it knows the queue in a folder)
 from agnes_site.core.broker import redis_options
 from agnes_site.core.storage import Layout
 from tests import measured
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 EMAIL, PASSWORD = "ada@example.com", "a long password"
@@ -126,9 +126,9 @@ class Installation:
             "--hostname", f"{uuid.uuid4().hex}@%h", **settings,
         )  # fmt: skip
 
-    def start_beat(self, **settings: str) -> None:
+    def start_beat(self, **settings: str) -> subprocess.Popen[bytes]:
         """Start the clock that sweeps and scans."""
-        self._start(
+        return self._start(
             "beat", self.python, "-m", "celery", "-A", "agnes_site", "beat", "--pidfile", "",
             **settings,
         )  # fmt: skip
@@ -180,7 +180,7 @@ class Installation:
         asked = self.call("POST", "/api/sync/trigger", {"tables": list(tables)})
         return [run["id"] for run in asked["runs"]]
 
-    def finished(self, run_id: str, *, seconds: float = 60) -> dict[str, Any]:
+    def finished(self, run_id: str, *, seconds: float = 180) -> dict[str, Any]:
         """Wait until a run is over and return it."""
 
         def over() -> Any:
@@ -277,11 +277,3 @@ def wait_until(asked: Callable[[], Any], *, seconds: float) -> Any:
             return answer
         time.sleep(0.1)
     raise TimeoutError(f"Not within {seconds} seconds.")
-
-
-def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

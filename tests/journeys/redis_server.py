@@ -9,7 +9,8 @@ from pathlib import Path
 
 import redis
 
-from tests.journeys.installation import free_port, wait_until
+from tests.journeys.installation import wait_until
+from tests.ports import free_port
 
 
 class Server:

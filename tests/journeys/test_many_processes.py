@@ -125,7 +125,7 @@ def installation(tmp_path: Path, migrated: Installation) -> Iterator[Installatio
     """A server with its tables; no worker and no clock runs yet."""
     found = Installation(
         tmp_path, like=migrated, AGNES_RUN_LEASE_SECONDS="60",
-        AGNES_SCHEDULE_TICK_SECONDS="1", AGNES_SCHEDULE_SPREAD_SECONDS="0",
+        SCHEDULER_TICK_SECONDS="1", AGNES_SCHEDULE_SPREAD_SECONDS="0",
     )  # fmt: skip
     folder = tmp_path / "company"
     folder.mkdir()
@@ -160,8 +160,7 @@ def test_each_run_and_each_slot_is_done_once_and_every_reader_sees_whole_states(
     installation.manage("shell", "-v0", "-c", RING_AGAIN % sorted(known))
     for _ in range(3):
         installation.start_worker(pool="solo")
-    for _ in range(2):
-        installation.start_beat()
+    clocks = [installation.start_beat() for _ in range(2)]
     with again_and_again(*(caller.poll for caller in callers), pull) as failures:
         _wait(installation, known)
         for writing in range(2, WRITINGS + 1):
@@ -171,6 +170,8 @@ def test_each_run_and_each_slot_is_done_once_and_every_reader_sees_whole_states(
             known |= {*asked[0], *asked[1]}
             _wait(installation, known)
         wait_until(lambda: _has_ticked(installation), seconds=60)
+    for clock in clocks:
+        installation.kill(clock)
     wait_until(lambda: not installation.rows(OPEN), seconds=60)
     pull()
 

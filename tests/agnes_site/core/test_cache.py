@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from agnes_site.core.cache import FileBasedCache, RedisCache
-from tests.journeys.installation import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture(params=["redis", "files"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from typing import Any
 
 import psycopg
 import trustme
+
+from tests.ports import free_port
 
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/bin"))
 
@@ -55,6 +56,16 @@ class Server:
         with self.connect(database) as connection:
             connection.execute(sql)
 
+    def is_asked(self, query: str) -> bool:
+        """Say whether a query like this is at work for the reader."""
+        with self.connect("shop") as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' "
+                "AND usename = 'reader' AND query LIKE %s",
+                [query],
+            ).fetchone()
+        return bool(row and row[0])
+
     def restart(self) -> None:
         self.control("restart", "-m", "immediate")
 
@@ -69,9 +80,7 @@ def running() -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="agnes-postgres-", dir="/tmp"))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        server = Server(folder, free.getsockname()[1])
+    server = Server(folder, free_port())
     try:
         _create(server)
         server.control("start")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -25,6 +25,7 @@ from extracts.connectors.database.errors import (
 from extracts.connectors.postgres import explaining
 from extracts.engine.candidate import Candidate
 from tests.extracts.connectors.postgres_server import PASSWORD
+from tests.journeys.installation import wait_until
 
 
 @pytest.fixture
@@ -229,13 +230,17 @@ def test_calls_a_restart_in_the_middle_worth_another_try(connector, server, tmp_
         "CREATE OR REPLACE VIEW endless AS SELECT n, pg_sleep(0.001)::text AS slept "
         "FROM generate_series(1, 100000) n; GRANT SELECT ON endless TO reader"
     )
-    restart = threading.Timer(1.5, server.restart)
-    restart.start()
 
-    with pytest.raises(SourceInterruptedError) as caught:
-        reading(connector, server, "endless", tmp_path / "run")
+    def restart() -> None:
+        wait_until(lambda: server.is_asked("%endless%"), seconds=60)
+        server.restart()
 
-    restart.join()
+    with ThreadPoolExecutor(max_workers=1) as other:
+        restarted = other.submit(restart)
+        with pytest.raises(SourceInterruptedError) as caught:
+            reading(connector, server, "endless", tmp_path / "run")
+        restarted.result()
+
     assert caught.value.retry_after
     assert not list((tmp_path / "run" / "parts").iterdir())
 

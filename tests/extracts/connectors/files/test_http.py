@@ -24,6 +24,7 @@ from extracts.connectors.files.settings import FilesConfig
 from extracts.connectors.reach.hosts import HostNotAllowedError, UrlRefusedError
 from extracts.connectors.reach.web import CertificateRefusedError, Web
 from tests.extracts.connectors.files.places import LOOPBACK, Misbehaving, Runs, connector, table
+from tests.ports import free_port
 
 CSV = "id,v\n" + "".join(f"{number},{'x' * 50}\n" for number in range(2000))
 
@@ -377,10 +378,7 @@ class TestReach:
         assert token not in f"{caught.value.message} {caught.value.hint}"
 
     def test_says_that_nobody_listens(self):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        config = FilesConfig(urls=(f"http://127.0.0.1:{port}/a.csv",))
+        config = FilesConfig(urls=(f"http://127.0.0.1:{free_port()}/a.csv",))
 
         with pytest.raises(UpstreamError, match="cannot be reached"):
             connector().test(config, {})
