@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from hypothesis import settings as examples
 
 from access.models import ADMIN, Group, User
 from access.services import grants, groups, tokens
@@ -19,6 +20,9 @@ from tests import vault as vaults
 
 # The children of runs have an environment of their own, which is made here and nowhere else.
 warm.BARE_ENVIRONMENT.update(measured.ENVIRONMENT)
+# How long an example takes says something about the machine only.
+examples.register_profile("patient", examples.default, deadline=None)
+examples.load_profile("patient")
 
 
 @pytest.fixture
@@ -79,8 +83,10 @@ class ApiClient(Client):
 
 
 @pytest.fixture
-def api_as(db) -> Callable[[User], ApiClient]:
+def api_as(db, monkeypatch) -> Callable[[User], ApiClient]:
     """Return a client that calls the API as the given user."""
+    # When tokens were used is written down twice a minute: not while statements are counted.
+    monkeypatch.setattr(tokens, "_FLUSH_SECONDS", 3600)
 
     def sign_in(user: User) -> ApiClient:
         return ApiClient(tokens.create(user=user, name="test", by=None).secret)

@@ -85,7 +85,8 @@ class TestOverview:
         assert [step.is_done for step in response.context["steps"]] == [True, True, False]
         assert response.context["steps"][-1].url == reverse("admin:access_accesstoken_add")
 
-    def test_says_that_all_is_well(self, pages, served):
+    def test_says_that_all_is_well(self, pages, served, monkeypatch):
+        monkeypatch.setattr(disk, "look", lambda now: ROOMY)
         ended(served, RunState.SUCCEEDED)
 
         response = pages.get(HOME)
@@ -207,7 +208,7 @@ class TestDays:
             Run.objects.filter(pk=run.pk).update(
                 queued_at=now - timedelta(days=ago), rows=rows, bytes=rows * 10
             )
-        unread = ended(served, RunState.SUCCEEDED)
+        unread = ended(served, RunState.SUCCEEDED, ago=timedelta(0))
         Run.objects.filter(pk=unread.pk).update(rows=999, bytes=999, outcome=RunOutcome.UNREAD)
         Run.objects.filter(pk=ended(served, RunState.FAILED).pk).update(
             queued_at=now - timedelta(days=3)

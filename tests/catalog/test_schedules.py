@@ -54,7 +54,7 @@ _MOMENTS = st.one_of(
 
 class TestSlots:
     @given(_written(), _MOMENTS)
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     def test_now_is_between_the_most_recent_one_and_the_next(self, text, now):
         schedule = schedules.parse(text)
 
@@ -64,7 +64,7 @@ class TestSlots:
         assert (recent.tzinfo, coming.tzinfo) == (UTC, UTC)
 
     @given(_written().filter(lambda text: not text.startswith("every")), _MOMENTS)
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     def test_there_is_none_between_one_and_the_next(self, text, now):
         schedule = schedules.parse(text)
 
@@ -75,7 +75,7 @@ class TestSlots:
         assert schedule.most_recent_slot(coming - timedelta(microseconds=1)) <= now
 
     @given(_written(), _MOMENTS, st.timedeltas(timedelta(0), timedelta(days=400)))
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_a_success_now_is_not_due_and_stays_so_until_the_next_one(self, text, success, passed):
         schedule = schedules.parse(text)
         coming = schedule.next_slot(success, anchor=success)
@@ -196,7 +196,6 @@ class TestParse:
         assert caught.value.hint
 
     @given(st.text(max_size=100).map("cron {}".format))
-    @settings(deadline=None)
     def test_of_anything_is_a_schedule_or_an_error_that_says_so(self, text):
         with suppress(ScheduleInvalidError):
             schedules.parse(text)

@@ -67,7 +67,7 @@ def _between(text: str, start: datetime, end: datetime) -> Iterator[datetime]:
 
 
 @given(_WANTED, st.sampled_from(DAYS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_slots_come_when_the_clock_on_the_wall_says_so(wanted, day):
     start = datetime.combine(day, time(), UTC) - timedelta(days=2)
     # The first and the last day of a zone are not whole here.
@@ -86,7 +86,7 @@ def test_slots_come_when_the_clock_on_the_wall_says_so(wanted, day):
     st.sampled_from(DAYS),
     st.lists(st.tuples(st.integers(0, 4300), st.integers(1, 2000)), max_size=4),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_what_was_missed_is_done_once_as_soon_as_somebody_looks(wanted, day, outages):
     """Somebody looks each minute, except while they are away, and does what is due."""
     start = datetime.combine(day, time(), UTC) - timedelta(days=1)

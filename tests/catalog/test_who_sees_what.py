@@ -454,7 +454,7 @@ def test_each_caller_sees_what_the_model_says(layout):
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=4, stateful_step_count=30, deadline=None,
+            max_examples=4, stateful_step_count=30,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip

@@ -26,7 +26,7 @@ REFUSED = "refused"
 TABLES = ("kept", "plain", "parts")
 META = "CREATE TABLE _meta (table_name VARCHAR, rows BIGINT, query_mode VARCHAR DEFAULT 'local')"
 bounded = settings(
-    max_examples=8, deadline=None,
+    max_examples=8,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 

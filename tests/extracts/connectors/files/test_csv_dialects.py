@@ -19,7 +19,7 @@ TYPES = {
 }  # fmt: skip
 _ENDINGS = {"": "csv", "gzip": "csv.gz", "zstd": "csv.zst"}
 bounded = settings(
-    max_examples=25, deadline=None,
+    max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 
