@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -140,11 +139,12 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server: Server
+    seen: Seen
 
     def do_GET(self) -> None:
         agnes = self.server.agnes
         parts = urlsplit(self.path)
-        agnes.seen.append(Seen(path=self.path, headers=dict(self.headers.items())))
+        self.note_request()
         if agnes.token and self.headers.get("Authorization") != f"Bearer {agnes.token}":
             self.send_error_body(401, "invalid_token", "The token is not valid.")
         elif parts.path == "/api/sync/manifest":
@@ -168,7 +168,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         agnes = self.server.agnes
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        agnes.seen.append(Seen(path=self.path, headers=dict(self.headers.items())))
+        self.note_request()
         found = re.fullmatch(r"/api/data/([^/]+)/report", self.path)
         if self.headers.get("Authorization") != f"Bearer {agnes.token}":
             self.send_error_body(401, "invalid_token", "The token is not valid.")
@@ -234,7 +234,7 @@ class Handler(BaseHTTPRequestHandler):
         self, body: bytes, *, status: int = 200,
         content_type: str = "application/octet-stream", length: int | None = None, **headers: str,
     ) -> None:  # fmt: skip
-        self.server.agnes.seen[-1].status = status
+        self.seen.status = status
         self.send_response(status)
         self.send_header("Content-Length", str(len(body) if length is None else length))
         if status != 304:
@@ -243,6 +243,10 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+
+    def note_request(self) -> None:
+        self.seen = Seen(path=self.path, headers=dict(self.headers.items()))
+        self.server.agnes.seen.append(self.seen)
 
     def log_message(self, *args: Any) -> None:
         """Keep the output of the tests clean."""
@@ -331,11 +335,11 @@ def redirect(url: str) -> Fault:
     return fault
 
 
-def slow(seconds: float) -> Fault:
-    """Answer after a while."""
+def held(until: threading.Event) -> Fault:
+    """Answer when the test lets it."""
 
     def fault(handler: Handler, part: Part, start: int) -> None:
-        time.sleep(seconds)
+        until.wait()
         handler.send_range(part, start)
 
     return fault

@@ -94,11 +94,12 @@ def name_of(value: object) -> str | None:
 
 @pytest.fixture(params=["direct", "requests"])
 def transport(request, monkeypatch) -> None:
-    """Both ways of sending requests, with little patience."""
+    """Both ways of sending requests, with little patience where no answer comes."""
     if request.param == "requests":
         monkeypatch.setattr("analyst_cli.transport._needs_requests", lambda parts: True)
-    for module in ("direct", "full"):
-        monkeypatch.setattr(f"analyst_cli.transport.{module}.READ_TIMEOUT_SECONDS", 0.5)
+    if request.node.callspec.params.get("fault") is lies.silence:
+        for module in ("direct", "full"):
+            monkeypatch.setattr(f"analyst_cli.transport.{module}.READ_TIMEOUT_SECONDS", 2)
 
 
 @pytest.fixture

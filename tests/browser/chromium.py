@@ -36,4 +36,4 @@ def sign_in(page: Page, server: str, *, email: str, password: str) -> None:
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/admin/")
+    page.wait_for_url(f"{server}/admin/")

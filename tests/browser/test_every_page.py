@@ -1,5 +1,7 @@
 """What is true of every page: nothing keeps anybody from using it, on any screen."""
 
+import re
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
@@ -122,7 +124,8 @@ class TestKeyboard:
 class TestSearch:
     def test_is_done_by_the_keyboard_alone(self, admin_page, live_server, stock, complaints):
         admin_page.keyboard.press("Control+k")
-        admin_page.keyboard.type("orders_0000")
+        with admin_page.expect_response(re.compile("s=orders_0000$")):
+            admin_page.keyboard.type("orders_0000")
         expect(admin_page.get_by_role("option").first).to_contain_text("orders_00000")
 
         admin_page.keyboard.press("ArrowDown")
@@ -166,7 +169,7 @@ class TestOverview:
 
         Run.objects.filter(pk=run.pk).update(state=RunState.SUCCEEDED, lease_until=None)
 
-        expect(admin_page.locator("#overview:not([data-live])")).to_be_attached(timeout=15_000)
+        expect(admin_page.locator("#overview:not([data-live])")).to_be_attached()
 
 
 class TestList:

@@ -24,12 +24,14 @@ def started(tmp_path: Path):
     made = Installation(
         tmp_path, with_admin=False, AGNES_WEB_PROCESSES="2", AGNES_LOG_FORMAT="json"
     )
-    up = made.start_up()
-    yield made
-    # It ends what it started, each of which is in a session of its own.
-    up.terminate()
-    up.wait(timeout=30)
-    made.stop()
+    try:
+        up = made.start_up()
+        yield made
+        # It ends what it started, each of which is in a session of its own.
+        up.terminate()
+        up.wait(timeout=120)
+    finally:
+        made.stop()
 
 
 def try_setup(url: str, code: str, email: str) -> str:

@@ -59,9 +59,13 @@ def _is_mended(installation: Installation) -> bool:
         "SELECT 1 FROM extracts_run WHERE state IN ('queued', 'running')"
         " UNION ALL SELECT 1 FROM catalog_incident WHERE closed_at IS NULL"
     )
-    stored = _stored(installation)
-    whole = [hashlib.sha256(path.read_bytes()).hexdigest() == path.stem for path in stored]
-    return whole == [True] and not waiting
+    if waiting:
+        return False
+    try:
+        (stored,) = _stored(installation)
+        return hashlib.sha256(stored.read_bytes()).hexdigest() == stored.stem
+    except (ValueError, FileNotFoundError):  # it has been set aside and is not yet back
+        return False
 
 
 def _set_aside(installation: Installation) -> int:

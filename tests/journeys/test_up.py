@@ -45,15 +45,15 @@ def test_a_second_one_is_refused_and_told_of_the_first(installation):
     # What a terminal says when it is closed: everything is started anew, and nothing is given up.
     before = started_by(first.pid)
     first.send_signal(signal.SIGHUP)
-    wait_until(lambda: not before & started_by(first.pid), seconds=30)
+    wait_until(lambda: not before & started_by(first.pid), seconds=120)
 
     second = subprocess.run(
         [sys.executable, "manage.py", "up"], cwd=ROOT, env=installation.environment,
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
 
     first.terminate()
-    first.wait(timeout=30)
+    first.wait(timeout=120)
     assert second.returncode == 1
     assert f"already, as process {first.pid}." in second.stderr
 
@@ -65,7 +65,7 @@ def test_what_it_started_ends_with_it_also_when_it_is_killed(installation):
     killed.kill()
     killed.wait()
 
-    wait_until(lambda: not started_by(killed.pid), seconds=30)
+    wait_until(lambda: not started_by(killed.pid), seconds=120)
     following = installation.start_up()
     following.terminate()
-    following.wait(timeout=30)
+    following.wait(timeout=120)

@@ -295,6 +295,7 @@ def test_cannot_write_even_where_the_user_may(connector, config, server):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_brings_five_million_rows_with_little_memory(connector, config, secrets, server, tmp_path):
     server.execute(
         "DROP TABLE IF EXISTS many; CREATE TABLE many AS SELECT n AS id, md5(n::text) AS text, "

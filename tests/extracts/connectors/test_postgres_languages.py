@@ -61,9 +61,8 @@ def connector():
 @pytest.fixture
 def config(connector, server):
     return connector.config_schema(
-        host="127.0.0.1", port=server.port, database="shop", user="reader",
-        statement_timeout_seconds=1,
-    )  # fmt: skip
+        host="127.0.0.1", port=server.port, database="shop", user="reader"
+    )
 
 
 @pytest.fixture
@@ -119,8 +118,11 @@ def test_says_more_once_it_speaks_english(read, server):
     server.execute("CREATE VIEW slow AS SELECT pg_sleep(30)::text; GRANT SELECT ON slow TO reader")
 
     with pytest.raises(SourceFailedError, match="Zeitüberschreitung") as caught:
-        read("slow")
+        read("slow", statement_timeout_seconds=1)
     server.execute(caught.value.hint.partition(" by ")[2].removesuffix("."))
 
-    with pytest.raises(SourceTimeoutError):
-        read("slow")
+    try:
+        with pytest.raises(SourceTimeoutError):
+            read("slow", statement_timeout_seconds=1)
+    finally:
+        server.execute("ALTER ROLE reader RESET lc_messages")

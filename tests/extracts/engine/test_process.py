@@ -153,17 +153,18 @@ class TestRunEach:
         assert (error.code, error.details) == ("job_refused", {"row": 7})
 
     @pytest.mark.parametrize(
-        ("bad", "code"),
+        ("bad", "code", "timeout_seconds"),
         [
-            ({"what": "crash", "how": "kill"}, "child_crashed"),
-            ({"what": "eat", "bytes": 10**12}, "memory_exceeded"),
-            ({"what": "sleep"}, "run_timeout"),
+            ({"what": "crash", "how": "kill"}, "child_crashed", 60),
+            ({"what": "eat", "bytes": 10**12}, "memory_exceeded", 60),
+            ({"what": "sleep"}, "run_timeout", 3),
         ],
     )
-    def test_loses_nothing_but_what_ends_a_child(self, bad, code):
+    def test_loses_nothing_but_what_ends_a_child(self, bad, code, timeout_seconds):
         first, error, *rest = _run_each(
-            {"what": "pid"}, bad, {"what": "pid"}, {"what": "pid"}, timeout_seconds=1
-        )
+            {"what": "pid"}, bad, {"what": "pid"}, {"what": "pid"},
+            timeout_seconds=timeout_seconds,
+        )  # fmt: skip
 
         assert error.code == code
         assert rest == [rest[0]] * 2
@@ -174,14 +175,14 @@ class TestRunEach:
 
         def stop(done: int) -> bool:
             seen.append(done)
-            return True
+            return done == 1
 
         _, error, last = _run_each(
             {"what": "pid"}, {"what": "sleep"}, {"what": "pid"}, should_stop=stop
         )
 
         assert error.code == "run_stopped"
-        assert set(seen) == {1}
+        assert 1 in seen
         assert isinstance(last, int)
 
     def test_tries_on_its_own_what_may_be_due_to_those_before(self, tmp_path):
