@@ -69,26 +69,6 @@ class NewSecret:
 FORGOTTEN = NewSecret(is_forgotten=True)
 
 
-def set_secret(*, source: Source, key: str, value: SecretStr, by: User | None) -> None:
-    """Encrypt and keep a secret of a source in place of what it had.
-
-    Raises:
-        SecretUnknownError: sources of this type have no such secret.
-        SecretInvalidError: the value is empty, too long, or holds a NUL character.
-    """
-    change_secrets(source=source, secrets={key: NewSecret(value=value)}, by=by)
-
-
-def name_variable(*, source: Source, key: str, variable: str, by: User | None) -> None:
-    """Take a secret of a source from an environment variable each time it is needed.
-
-    Raises:
-        SecretUnknownError: sources of this type have no such secret.
-        VariableRefusedError: the operator does not allow this variable.
-    """
-    change_secrets(source=source, secrets={key: NewSecret(variable=variable)}, by=by)
-
-
 def forget_secret(*, source: Source, key: str, by: User | None) -> None:
     """Forget a secret of a source; there may be none.
 

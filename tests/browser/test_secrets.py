@@ -4,6 +4,7 @@ from playwright.sync_api import expect
 from pydantic import SecretStr
 
 from catalog.services import secrets
+from tests import handed
 from tests.browser import axe
 from tests.factories import SourceFactory
 
@@ -17,8 +18,8 @@ pytestmark = [
 @pytest.fixture
 def source(transactional_db, layout, vault_type):
     made = SourceFactory(slug="vault", source_type=vault_type, config={})
-    secrets.set_secret(source=made, key="password", value=SecretStr("stored one"), by=None)
-    secrets.name_variable(source=made, key="pin", variable="AGNES_SOURCE_PIN", by=None)
+    handed.set_secret(source=made, key="password", value=SecretStr("stored one"))
+    handed.name_variable(source=made, key="pin", variable="AGNES_SOURCE_PIN")
     return made
 
 

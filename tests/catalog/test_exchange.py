@@ -11,8 +11,9 @@ from pydantic import SecretStr
 from access.models import ADMIN, AuditEvent, Grant, Group, User
 from access.services import grants, groups
 from catalog.models import Folder, Source, SourceSecret, Table
-from catalog.services import exchange, folders, registry, secrets
+from catalog.services import exchange, folders, registry
 from catalog.services.exchange import Action, Format
+from tests import handed
 from tests.factories import SourceFactory
 
 
@@ -421,8 +422,8 @@ def test_whatever_is_written_is_read(company, as_format, description, display, k
 class TestSecrets:
     def test_are_written_as_the_variables_that_hold_them(self, layout, admin, vault_type):
         source = SourceFactory(slug="vault", source_type=vault_type, config={})
-        secrets.set_secret(source=source, key="password", value=SecretStr("canary"), by=None)
-        secrets.name_variable(source=source, key="pin", variable="AGNES_SOURCE_PIN", by=None)
+        handed.set_secret(source=source, key="password", value=SecretStr("canary"))
+        handed.name_variable(source=source, key="pin", variable="AGNES_SOURCE_PIN")
 
         written = everything()
         source.delete()
@@ -435,8 +436,8 @@ class TestSecrets:
 
     def test_that_were_typed_stay(self, layout, admin, vault_type):
         source = SourceFactory(slug="vault", source_type=vault_type, config={})
-        secrets.set_secret(source=source, key="password", value=SecretStr("canary"), by=None)
-        secrets.name_variable(source=source, key="pin", variable="AGNES_SOURCE_PIN", by=None)
+        handed.set_secret(source=source, key="password", value=SecretStr("canary"))
+        handed.name_variable(source=source, key="pin", variable="AGNES_SOURCE_PIN")
 
         bring(edited(everything(), sources__vault__secret_variables={}))
 
@@ -444,7 +445,7 @@ class TestSecrets:
 
     def test_may_be_named_anew_for_another_place(self, layout, admin, vault_type):
         source = SourceFactory(slug="vault", source_type=vault_type, config={})
-        secrets.set_secret(source=source, key="password", value=SecretStr("canary"), by=None)
+        handed.set_secret(source=source, key="password", value=SecretStr("canary"))
         moved = {"sources__vault__settings": {"place": "elsewhere"}}
         named = {"sources__vault__secret_variables": {"password": "AGNES_SOURCE_V"}}
 

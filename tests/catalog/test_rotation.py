@@ -10,6 +10,7 @@ from access.models import AuditEvent
 from agnes_site.core.config import Config
 from catalog.models import SourceSecret
 from catalog.services import rotation, secrets
+from tests import handed
 from tests.factories import SourceFactory
 
 
@@ -18,7 +19,7 @@ def sources(db, layout, vault_type):
     made = [SourceFactory(source_type=vault_type, config={}) for _ in range(3)]
     for number, source in enumerate(made):
         value = SecretStr(f"secret {number}")
-        secrets.set_secret(source=source, key="password", value=value, by=None)
+        handed.set_secret(source=source, key="password", value=value)
     return made
 
 
@@ -82,7 +83,7 @@ class TestRotate:
 
     def test_leaves_variables_alone(self, db, layout, vault_type):
         source = SourceFactory(source_type=vault_type, config={})
-        secrets.name_variable(source=source, key="password", variable="KBC_TOKEN", by=None)
+        handed.name_variable(source=source, key="password", variable="KBC_TOKEN")
 
         assert rotation.rotate().renewed == 0
 

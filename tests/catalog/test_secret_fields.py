@@ -6,6 +6,7 @@ from pydantic import SecretStr
 
 from catalog.models import Source
 from catalog.services import secrets
+from tests import handed
 from tests.factories import SourceFactory
 
 CANARY = "  canary-5b2 ' \" of the mine "
@@ -18,7 +19,7 @@ def source(db, layout, vault_type) -> Source:
 
 @pytest.fixture
 def kept(source) -> Source:
-    secrets.set_secret(source=source, key="password", value=SecretStr(CANARY), by=None)
+    handed.set_secret(source=source, key="password", value=SecretStr(CANARY))
     return source
 
 
@@ -145,7 +146,7 @@ class TestSourcePage:
         assert "canary" not in page
 
     def test_says_from_which_variable_a_secret_comes_and_that_it_is_missing(self, shown, source):
-        secrets.name_variable(source=source, key="password", variable="AGNES_SOURCE_V", by=None)
+        handed.name_variable(source=source, key="password", variable="AGNES_SOURCE_V")
 
         page = shown()
 

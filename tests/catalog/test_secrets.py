@@ -13,6 +13,7 @@ from catalog import connectors
 from catalog.models import Source, SourceSecret
 from catalog.services import secrets, sources
 from catalog.services.secrets import NewSecret
+from tests import handed
 from tests.factories import SourceFactory
 
 CANARY = "canary-7f3a 'of' \"the\" mine"
@@ -24,7 +25,7 @@ def source(db, layout, vault_type) -> Source:
 
 
 def keep(source: Source, value: str = CANARY, key: str = "password") -> None:
-    secrets.set_secret(source=source, key=key, value=SecretStr(value), by=None)
+    handed.set_secret(source=source, key=key, value=SecretStr(value))
 
 
 def revealed(source: Source, **given: NewSecret) -> dict[str, str]:
@@ -56,7 +57,7 @@ class TestSetSecret:
         assert source.secrets.count() == 1
 
     def test_is_audited_without_the_value(self, source, admin):
-        secrets.set_secret(source=source, key="password", value=SecretStr(CANARY), by=admin)
+        handed.set_secret(source=source, key="password", value=SecretStr(CANARY), by=admin)
 
         event = AuditEvent.objects.get(action="source.set_secret")
         assert (event.actor, event.resource) == (admin, "source/vault")
@@ -88,14 +89,14 @@ class TestSetSecret:
 
 class TestNameVariable:
     def test_reads_the_variable_each_time(self, source, monkeypatch):
-        secrets.name_variable(source=source, key="password", variable="AGNES_SOURCE_V", by=None)
+        handed.name_variable(source=source, key="password", variable="AGNES_SOURCE_V")
 
         for value in ("one", "two"):
             monkeypatch.setenv("AGNES_SOURCE_V", value)
             assert revealed(source) == {"password": value}
 
     def test_says_which_variable_is_missing(self, source):
-        secrets.name_variable(source=source, key="password", variable="AGNES_SOURCE_V", by=None)
+        handed.name_variable(source=source, key="password", variable="AGNES_SOURCE_V")
 
         with pytest.raises(VariableMissingError, match="AGNES_SOURCE_V"):
             secrets.secrets_of(source)
@@ -105,20 +106,20 @@ class TestNameVariable:
     )
     def test_refuses_what_is_not_for_sources(self, source, name):
         with pytest.raises(VariableRefusedError):
-            secrets.name_variable(source=source, key="password", variable=name, by=None)
+            handed.name_variable(source=source, key="password", variable=name)
 
     @pytest.mark.parametrize("name", ["SESSION_SECRET", "DATABASE_URL", "AGNES_SECRETS_KEYS"])
     def test_never_lends_a_setting_of_the_server(self, source, settings, name):
         settings.CONFIG = Config(secret_variables=("*",))
 
         with pytest.raises(VariableRefusedError):
-            secrets.name_variable(source=source, key="password", variable=name, by=None)
+            handed.name_variable(source=source, key="password", variable=name)
 
     def test_is_refused_later_when_the_operator_takes_the_name_off_the_list(
         self, source, settings, monkeypatch
     ):
         monkeypatch.setenv("AGNES_SOURCE_V", CANARY)
-        secrets.name_variable(source=source, key="password", variable="AGNES_SOURCE_V", by=None)
+        handed.name_variable(source=source, key="password", variable="AGNES_SOURCE_V")
         settings.CONFIG = Config(secret_variables=("OTHER",))
 
         with pytest.raises(VariableRefusedError):
@@ -126,7 +127,7 @@ class TestNameVariable:
 
     def test_takes_the_place_of_a_stored_value(self, source):
         keep(source)
-        secrets.name_variable(source=source, key="password", variable="KBC_TOKEN", by=None)
+        handed.name_variable(source=source, key="password", variable="KBC_TOKEN")
 
         assert [bool(kept.ciphertext) for kept in source.secrets.all()] == [False]
 

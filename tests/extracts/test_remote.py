@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from agnes_site.core.sql import quote_literal
 from catalog.models import Incident, Source
-from catalog.services import registry, secrets, sources
+from catalog.services import registry, sources
 from extracts.engine import extensions, orchestrator
 from extracts.models import RemoteCatalog, Run, RunKind, RunState
 from extracts.services import (
@@ -24,6 +24,7 @@ from extracts.services import (
     remote,
     runs,
 )
+from tests import handed
 from tests.extracts.connectors import postgres_server
 from tests.extracts.connectors.postgres_server import PASSWORD, Server
 
@@ -62,7 +63,7 @@ def _source(slug: str, server: Server) -> Source:
         "connect_timeout_seconds": 2,
     }  # fmt: skip
     made = sources.add_source(slug=slug, source_type="postgres", config=config, by=None)
-    secrets.set_secret(source=made, key="password", value=SecretStr(PASSWORD), by=None)
+    handed.set_secret(source=made, key="password", value=SecretStr(PASSWORD))
     return made
 
 
@@ -161,9 +162,7 @@ class TestRebuild:
 
     def test_names_the_variable_that_holds_the_secret(self, source, layout, monkeypatch):
         monkeypatch.setenv("AGNES_SOURCE_OF_MINE", PASSWORD)
-        secrets.name_variable(
-            source=source, key="password", variable="AGNES_SOURCE_OF_MINE", by=None
-        )
+        handed.name_variable(source=source, key="password", variable="AGNES_SOURCE_OF_MINE")
         _table(source, "orders")
 
         _rebuild(source)
@@ -263,7 +262,7 @@ class TestRebuild:
         _table(source, "orders")
         _rebuild(source)
 
-        secrets.set_secret(source=source, key="password", value=SecretStr("other"), by=None)
+        handed.set_secret(source=source, key="password", value=SecretStr("other"))
 
         assert remote.due(now=timezone.now()) == [source]
 
@@ -332,7 +331,7 @@ class TestOutage:
             assert connection.sql("SELECT count(*) FROM orders").fetchone() == (2,)
 
     def test_of_a_wrong_password_says_so(self, source):
-        secrets.set_secret(source=source, key="password", value=SecretStr("wrong"), by=None)
+        handed.set_secret(source=source, key="password", value=SecretStr("wrong"))
         _table(source, "orders")
 
         run = _rebuild(source)

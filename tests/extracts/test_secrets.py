@@ -14,6 +14,7 @@ from catalog.services import secrets
 from extracts.models import Run, RunState
 from extracts.services import extraction, offering, probing, runs
 from extracts.services.probing import Upstream
+from tests import handed
 from tests.extracts import echo
 from tests.factories import SourceFactory, TableFactory
 
@@ -23,7 +24,7 @@ CANARY = "canary-9d1e 'of' the mine"
 @pytest.fixture
 def source(db, layout, vault_type):
     made = SourceFactory(slug="vault", source_type=vault_type, config={})
-    secrets.set_secret(source=made, key="password", value=SecretStr(CANARY), by=None)
+    handed.set_secret(source=made, key="password", value=SecretStr(CANARY))
     return made
 
 
@@ -123,7 +124,7 @@ class TestPostgresThatRepeatsThePassword:
                     "sslmode": "disable",
                 },
             )  # fmt: skip
-            secrets.set_secret(source=source, key="password", value=SecretStr(CANARY), by=None)
+            handed.set_secret(source=source, key="password", value=SecretStr(CANARY))
             table = TableFactory(name="orders", source=source, source_table="orders")
             run = extracted(table)
 

@@ -25,11 +25,11 @@ _SAVE = """
 import time
 from pydantic import SecretStr
 from catalog.models import Source
-from catalog.services import secrets
+from tests import handed
 for number in range(40):
     for source in Source.objects.all():
         value = SecretStr(f"{source.slug} {number}")
-        secrets.set_secret(source=source, key="password", value=value, by=None)
+        handed.set_secret(source=source, key="password", value=value)
     time.sleep(0.05)
 """
 _SHOW = """
