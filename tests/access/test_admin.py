@@ -147,6 +147,13 @@ class TestGroupPages:
         assert "There is a group" in text_of(response)
         assert Group.objects.get(pk=finance.pk).name == "Finance"
 
+    def test_count_everybody_where_everybody_belongs(self, pages, analyst):
+        UserFactory(is_active=False)
+
+        page = text_of(pages.get(page_of(Group.objects.get(name=EVERYONE))))
+
+        assert "all 2 active users" in page
+
     def test_say_that_somebody_else_was_faster(self, pages):
         def be_faster(sender, instance, **_) -> None:
             if instance._state.adding:

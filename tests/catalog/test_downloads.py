@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from access.models import AuditEvent, Grant
 from access.services import tokens
-from catalog.models import TableName
+from catalog.models import Table, TableName
 from catalog.services.versions import Combined, StoredPart
 from tests.conftest import ApiClient
 from tests.factories import TableFactory, publish
@@ -147,6 +147,14 @@ class TestDownload:
         secret = tokens.create(user=analyst, name="narrow", by=None, only=only).secret
 
         assert ApiClient(secret).get(URL).status_code == status
+
+    def test_of_a_table_that_stays_on_the_server_is_refused(self, api, admin_api, table):
+        Table.objects.filter(pk=table.pk).update(server_only=True)
+
+        for caller in (api, admin_api):
+            answer = caller.get(URL)
+            assert (answer.status_code, answer.json()["code"]) == (403, "server_only")
+            assert "Query it on the server." in answer.json()["hint"]
 
     def test_is_open_to_administrators(self, admin_api):
         assert _body(admin_api.get(URL)) == CONTENT

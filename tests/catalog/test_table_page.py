@@ -8,6 +8,7 @@ from access.models import AuditEvent
 from catalog.connectors import ColumnSpec
 from catalog.models import Folder, Incident, IncidentKind
 from catalog.models.table import DescriptionSource
+from catalog.services import registry, versions
 from catalog.services.differences import compare_schemas
 from extracts.models import Run, RunState
 from tests.admin_pages import do, part_of, text_of
@@ -76,6 +77,16 @@ class TestParts:
 
         assert "has no version 77" in text_of(response)
         assert "ag-bad" in text_of(response)
+
+    def test_give_way_to_the_whole_page_once_the_table_is_gone(self, pages, monkeypatch):
+        table = TableFactory()
+        monkeypatch.setattr(
+            versions, "release", lambda *, table, by: registry.unregister_table(table=table, by=by)
+        )
+
+        response = pages.post(do(table, "release"), headers={"HX-Target": "part-versions"})
+
+        assert (response.status_code, response.headers["HX-Refresh"]) == (200, "true")
 
     def test_need_the_token_of_the_form(self, admin):
         strict = Client(enforce_csrf_checks=True)
