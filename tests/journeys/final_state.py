@@ -54,14 +54,12 @@ _ROWS = {
     ),
     "remote": "SELECT attach, missing, failures FROM extracts_remotecatalog",
     # Not how many were bad: one that was put back before a kill is whole the next time.
-    # Nor how many files there were: the clock may have collected garbage before.
-    "read_again": "SELECT files > 0, bytes > 0, finished_at IS NOT NULL FROM extracts_scrubround",
+    "read_again": "SELECT files, bytes > 0, finished_at IS NOT NULL FROM extracts_scrubround",
     # Not what was downloaded or asked for how often; and the setting up names ids, which differ.
     "audit": (
         "SELECT action, resource, result FROM access_auditevent"
         " WHERE action <> 'data.download' AND action NOT LIKE 'run.%'"
         " AND resource NOT LIKE 'user/%' AND resource NOT LIKE 'token/%'"
-        " AND action <> 'audit.check'"  # by the hour
         " ORDER BY action, resource"
     ),
 }
