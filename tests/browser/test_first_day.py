@@ -44,13 +44,8 @@ def folder(tmp_path: Path) -> Path:
 def server(tmp_path: Path, folder: Path):
     """An empty installation, started as an operator starts it."""
     made = Installation(tmp_path / "server", with_admin=False, AGNES_FILES_ROOTS=str(folder.parent))
-    try:
-        up = made.start_up()
+    with made.up():
         yield made
-        up.terminate()
-        up.wait(timeout=120)
-    finally:
-        made.stop()
 
 
 def set_up(page: Page, server: Installation) -> None:

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -138,6 +138,18 @@ class Installation:
         process = self._start("up", self.python, "manage.py", "up")
         wait_until(self.is_ready, seconds=120)
         return process
+
+    @contextmanager
+    def up(self) -> Iterator[None]:
+        """Run everything as an operator does while the block runs, and end all of it."""
+        try:
+            process = self.start_up()
+            yield
+            # It ends what it started, each of which is in a session of its own.
+            process.terminate()
+            process.wait(timeout=120)
+        finally:
+            self.stop()
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """End a process and all that it started, at once and without a warning."""

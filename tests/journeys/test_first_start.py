@@ -24,14 +24,8 @@ def started(tmp_path: Path):
     made = Installation(
         tmp_path, with_admin=False, AGNES_WEB_PROCESSES="2", AGNES_LOG_FORMAT="json"
     )
-    try:
-        up = made.start_up()
+    with made.up():
         yield made
-        # It ends what it started, each of which is in a session of its own.
-        up.terminate()
-        up.wait(timeout=120)
-    finally:
-        made.stop()
 
 
 def try_setup(url: str, code: str, email: str) -> str:
