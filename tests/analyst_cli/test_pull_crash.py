@@ -173,12 +173,13 @@ class TestTwoPulls:
         assert len(server.downloads()) == 2
 
     def test_do_not_wait_for_ever(self, server, spawn, held_back):
-        spawn("pull")
+        one = spawn("pull")
         wait_for(server.downloads)
 
         two = spawn("pull", AGNES_LOCK_TIMEOUT="0")
         _, errors = two.communicate(timeout=60)
 
+        assert one.poll() is None
         assert two.returncode == 1
         assert "Error: Another `agnes pull` has held this workspace" in errors
 

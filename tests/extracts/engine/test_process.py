@@ -183,6 +183,7 @@ class TestRunEach:
 
         assert error.code == "run_stopped"
         assert 1 in seen
+        assert seen == sorted(seen)
         assert isinstance(last, int)
 
     def test_tries_on_its_own_what_may_be_due_to_those_before(self, tmp_path):
